@@ -1,0 +1,78 @@
+"""Every error memla raises on purpose.
+
+::
+
+    MemlaError
+    ├── SettingError              a setting, option or preset that cannot be
+    │   └── UnknownNameError      no editor, benchmark, model or language of that name
+    ├── DataError                 a file, record or fact that cannot be used
+    │   └── SubjectNotFoundError  a prompt without the place of its subject
+    ├── ModelError                a model that cannot be loaded
+    │   └── UnsupportedArchitectureError   its parts cannot be found, or it is a mixture of experts
+    ├── EditError                 an edit that cannot be made or applied
+    │   ├── NoNeuronsError        attribution selected nothing to edit
+    │   └── EditMismatchError     an edit made for another model
+    └── MissingExtraError         an optional dependency is not installed
+
+Catch ``MemlaError`` to catch them all. On the command line each becomes two lines on stderr
+and exit status 1.
+"""
+
+from __future__ import annotations
+
+
+class MemlaError(Exception):
+    """Base of memla's errors: what is wrong, with the value, and the way out.
+
+    Args:
+        message: One sentence that names the thing and its value.
+        hint: What the user can do about it.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+
+
+class SettingError(MemlaError):
+    """A setting, option or preset that cannot be."""
+
+
+class UnknownNameError(SettingError):
+    """No editor, benchmark, model or language has that name."""
+
+
+class DataError(MemlaError):
+    """A file, record or fact that cannot be used."""
+
+
+class SubjectNotFoundError(DataError):
+    """A prompt that does not say where its subject stands."""
+
+
+class ModelError(MemlaError):
+    """A model that cannot be loaded."""
+
+
+class UnsupportedArchitectureError(ModelError):
+    """A model whose parts cannot be found, or a mixture of experts."""
+
+
+class EditError(MemlaError):
+    """An edit that cannot be made or applied."""
+
+
+class NoNeuronsError(EditError):
+    """Attribution selected no neuron to edit."""
+
+
+class EditMismatchError(EditError):
+    """An edit that was made for another model."""
+
+
+class MissingExtraError(MemlaError):
+    """An optional dependency that is not installed."""

@@ -1,0 +1,142 @@
+"""What is to change, and the questions that tell whether it did."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from memla.languages import parse_language
+from memla.records import Record, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PLACEHOLDER = "{}"
+
+
+class EditRequest(Record):
+    """One statement of a fact in one language.
+
+    With ``target_new`` it is to be rewritten. Without, it only says how the same fact is put in
+    that language: editors may look at it to find neurons or keys, and cannot learn the new
+    answer from it.
+    """
+
+    fact: str
+    """Name of the fact; requests of one fact in several languages share it."""
+    language: str
+    """ISO 639-1 code."""
+    prompt: Text
+    """Statement up to the answer, with one ``{}`` where the subject goes."""
+    subject: Text = Field(min_length=1)
+    """The subject's name, as it is put into the prompt."""
+    target_new: Text | None = None
+    """Answer the model shall give from now on."""
+    target_true: Text | None = None
+    """Answer the fact had until now."""
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        return parse_language(value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        count = self.prompt.count(PLACEHOLDER)
+        if count != 1:
+            raise ValueError(
+                f"prompt {self.prompt!r} has {count} times '{{}}', needs it once, at the subject"
+            )
+        for name in ("target_new", "target_true"):
+            value = getattr(self, name)
+            if value is not None and not value.strip():
+                raise ValueError(f"{name} is empty")
+        if self.target_new is not None and self.target_new == self.target_true:
+            raise ValueError(f"target_new and target_true are both {self.target_new!r}")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The prompt with the subject in its place."""
+        start, _ = self.subject_span
+        return (
+            self.prompt[:start]
+            + self.subject
+            + self.prompt[start + len(PLACEHOLDER) :]
+        )
+
+    @property
+    def subject_span(self) -> tuple[int, int]:
+        """Character offsets of the subject in ``text``: start, and end exclusive."""
+        start = self.prompt.index(PLACEHOLDER)
+        return start, start + len(self.subject)
+
+    def without_target(self) -> EditRequest:
+        """The same statement, with nothing that says what the new answer is."""
+        return self.model_copy(update={"target_new": None})
+
+
+class ProbeKind(StrEnum):
+    """What a probe asks about."""
+
+    EDIT = "edit"
+    PARAPHRASE = "paraphrase"
+    NEIGHBORHOOD = "neighborhood"
+    MULTI_HOP = "multi_hop"
+    PORTABILITY = "portability"
+
+
+class Probe(Record):
+    """One question to a model, in one language."""
+
+    kind: ProbeKind
+    language: str
+    prompt: Text = Field(min_length=1)
+    """Whole text up to the answer."""
+    answer: Text = Field(min_length=1)
+    """The right answer after the edit."""
+    contrast: Text | None = None
+    """The answer it competes with: what was right before the edit."""
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, value: str) -> str:
+        return parse_language(value)
+
+
+class EditCase(Record):
+    """One fact to edit: how it is put in each language, and the probes that measure the edit."""
+
+    id: str
+    relation: str
+    requests: dict[str, EditRequest]
+    """By language; ``target_new`` is set in each."""
+    probes: tuple[Probe, ...] = ()
+    split: str = "test"
+
+    def requests_from(self, sources: Iterable[str]) -> tuple[EditRequest, ...]:
+        """What an editor may see when the edit is made in the source languages.
+
+        Requests of the sources come first and carry the new answer; those of the other languages
+        do not.
+        """
+        first = tuple(parse_language(source) for source in sources)
+        given = [self.requests[language] for language in first]
+        others = [
+            request.without_target()
+            for language, request in self.requests.items()
+            if language not in first
+        ]
+        return (*given, *others)
+
+
+class Fact(Record):
+    """A triple of Wikidata or CLDR, with labels by language; what benchmarks are built from."""
+
+    subject: str
+    relation: str
+    object: str
+    subject_labels: dict[str, Text]
+    object_labels: dict[str, Text]

@@ -1,0 +1,139 @@
+"""What touches a file: frozen records, JSON Lines, files that are whole or absent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from memla.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+RecordType = TypeVar("RecordType", bound="Record")
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+Text = Annotated[str, AfterValidator(_nfc)]
+"""A string in Unicode normalisation form C, whatever form it came in."""
+
+
+class Record(BaseModel):
+    """Immutable base of everything that is read from or written to a file.
+
+    Unknown keys are errors, so a misspelt key never goes unnoticed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """One line of JSON with the keys in their declared order; text stays readable."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+
+
+def parse_record(kind: type[RecordType], value: object, where: str) -> RecordType:
+    """Check ``value`` against ``kind``; name the place and the key that are wrong.
+
+    Args:
+        kind: The record's class.
+        value: What was read: usually a dictionary.
+        where: File and position, for the message.
+
+    Raises:
+        DataError: The value does not fit.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise DataError(f"{where}: {describe_validation(error)}") from None
+
+
+def describe_validation(error: ValidationError) -> str:
+    """The first complaint of a validation in one line: key, what is wrong, value."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "value"
+    shown = repr(first.get("input"))
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {first['msg']}, got {shown}{more}"
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file, gzip-compressed when its name ends in ``.gz``; a BOM is dropped.
+
+    Raises:
+        DataError: The file cannot be read or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}", hint="check the path") from None
+    except IsADirectoryError:
+        raise DataError(f"{str(path)!r} is a folder, not a file") from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{str(path)!r} is not UTF-8: byte {error.start}", hint="convert it to UTF-8"
+        ) from None
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Pairs of line number, from 1, and object of a JSON Lines file; blank lines are skipped.
+
+    Raises:
+        DataError: A line is not a JSON object.
+    """
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}, line {number}: not JSON: {error.msg}") from None
+        if not isinstance(value, dict):
+            raise DataError(f"{path}, line {number}: expected an object, got {line[:40]!r}")
+        yield number, value
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that it is either whole or absent, also when the disk is full.
+
+    Raises:
+        DataError: The file cannot be written; what stood there before is untouched.
+    """
+    payload = content.encode("utf-8") if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def json_lines(records: Iterable[Record]) -> str:
+    """JSON Lines of the records, one a line, newline at the end."""
+    return "".join(record.to_json() + "\n" for record in records)
