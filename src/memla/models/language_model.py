@@ -1,0 +1,320 @@
+"""A causal language model as the rest of memla sees it: scores of answers, and generation."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
+
+from memla.errors import DataError, ModelError
+from memla.models import tokens
+from memla.models.architectures import Architecture, find_architecture, submodule
+from memla.models.generation import Generation, generate
+from memla.models.tokens import TokenizedAnswer
+
+HEAD_ROWS = 256
+"""Positions whose logits are held at once, so that a large vocabulary does not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerScore:
+    """How likely a model finds an answer after a prompt."""
+
+    token_log_probs: tuple[float, ...]
+    """Log-probability of each token of the answer given all before it, in nats."""
+    n_bytes: int
+    """Length of the answer in UTF-8 bytes, without its separator."""
+    boundary_merge: bool
+    """Whether the tokenizer would have merged prompt and answer; see ``tokens.compose``."""
+    is_greedy: bool
+    """Whether greedy decoding gives exactly this answer: each token is the most likely one."""
+
+    @property
+    def joint(self) -> float:
+        """Log-probability of the whole answer, in nats."""
+        return math.fsum(self.token_log_probs)
+
+    @property
+    def mean(self) -> float:
+        """Log-probability per token, in nats."""
+        return self.joint / len(self.token_log_probs)
+
+    @property
+    def first_token(self) -> float:
+        """Log-probability of the first token, in nats."""
+        return self.token_log_probs[0]
+
+    @property
+    def per_byte(self) -> float:
+        """Log-probability per byte of text, in nats: comparable between tokenizers."""
+        return self.joint / self.n_bytes
+
+    @property
+    def probability(self) -> float:
+        """Probability of the whole answer, in [0, 1]."""
+        return math.exp(self.joint)
+
+
+class LanguageModel:
+    """A model, its tokenizer, and where its parts are.
+
+    Args:
+        model: A causal language model; it is put into evaluation mode and its weights frozen.
+        tokenizer: Its fast tokenizer.
+        name: What to call it in results.
+
+    Raises:
+        UnsupportedArchitectureError: The parts of the model cannot be found.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, name: str = "model"
+    ) -> None:
+        self.architecture: Architecture = find_architecture(model)
+        self.model = model.eval().requires_grad_(requires_grad=False)
+        self.tokenizer = tokenizer
+        self.name = name
+        accepted = inspect.signature(model.base_model.forward).parameters
+        self._takes_positions = "position_ids" in accepted
+
+    def __repr__(self) -> str:
+        size = f"{self.n_layers} x {self.d_model}, d_ff {self.d_ff}"
+        return f"LanguageModel({self.name!r}, {self.architecture.family}, {size})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings are, and where token ids belong."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.model.parameters()).dtype
+
+    @property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return self.architecture.n_layers
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.architecture.d_model
+
+    @property
+    def d_ff(self) -> int:
+        """Number of neurons in each block."""
+        return self.architecture.d_ff
+
+    def block(self, layer: int) -> nn.Module:
+        """The block of a layer; its output is the residual stream, alone or first in a tuple."""
+        return cast("nn.ModuleList", self._part(self.model, self.architecture.blocks))[layer]
+
+    def down_projection(self, layer: int) -> nn.Module:
+        """The second MLP matrix of a layer, W_proj; its input is the neurons' activations."""
+        return self._part(self.block(layer), self.architecture.down)
+
+    def up_projection(self, layer: int) -> nn.Module:
+        """The matrix whose output goes into the activation function: the gate in gated MLPs.
+
+        Where gate and value are stored as one matrix (Phi-3), the first ``d_ff`` outputs are
+        the gate.
+        """
+        architecture = self.architecture
+        return self._part(self.block(layer), architecture.gate or architecture.up)
+
+    def value_rows(self, layer: int) -> Float[Tensor, "d_ff d_model"]:
+        """W_proj with a row for each neuron, however it is stored: a view that shares memory."""
+        weight = cast("Tensor", self.down_projection(layer).weight).detach()
+        return weight if self.architecture.neuron_axis == 0 else weight.T
+
+    def compose(self, prompt: str, answer: str, language: str) -> TokenizedAnswer:
+        """A prompt and its answer as token ids; see :func:`memla.models.tokens.compose`."""
+        return tokens.compose(self.tokenizer, prompt, answer, language)
+
+    def answer_ids(self, answer: str, language: str) -> tuple[int, ...]:
+        """Tokens of an answer inside a text, its separator included, without special tokens."""
+        separator = tokens.join("", language)
+        return tokens.continuation_ids(self.tokenizer, separator + answer)
+
+    def hidden_states(
+        self,
+        ids: Int[Tensor, "batch time"],
+        attention_mask: Tensor | None = None,
+        *,
+        position_ids: Int[Tensor, "batch time"] | None = None,
+        past_key_values: DynamicCache | None = None,
+    ) -> Float[Tensor, "batch time width"]:
+        """What the head reads: the residual stream after the final norm.
+
+        Args:
+            ids: Token ids, padded on either side.
+            attention_mask: 1 for tokens and 0 for padding, cached tokens included; or a 4-D
+                additive mask, if ``architecture.supports_tree_mask``. None: no padding.
+            position_ids: Positions; needed with a 4-D mask, otherwise counted from the mask.
+                Ignored by models that derive them from the mask (BLOOM).
+            past_key_values: A cache to read and extend. It is changed by the call.
+        """
+        if position_ids is None:
+            position_ids = self._positions(ids, attention_mask, past_key_values)
+        positions = {"position_ids": position_ids} if self._takes_positions else {}
+        output = self.model.base_model(
+            input_ids=ids,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            use_cache=past_key_values is not None,
+            **positions,
+        )
+        return cast("Tensor", output.last_hidden_state)
+
+    def final_logits(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocab"]:
+        """Logits of hidden states that have been through the final norm already.
+
+        The head, then the model's own scaling and soft cap. ``width`` is ``d_model``, except in
+        models with a projection before the head.
+        """
+        logits = self._part(self.model, self.architecture.head)(hidden)
+        config = self.model.config.get_text_config()
+        if (scale := getattr(config, "logit_scale", None)) is not None:
+            logits = logits * scale
+        if (scaling := getattr(config, "logits_scaling", None)) is not None:
+            logits = logits / scaling
+        if (cap := getattr(config, "final_logit_softcapping", None)) is not None:
+            logits = torch.tanh(logits / cap) * cap
+        return cast("Tensor", logits)
+
+    def new_cache(self) -> DynamicCache:
+        """An empty cache of keys and values, as this model wants it."""
+        return DynamicCache(config=self.model.config)
+
+    def pad(
+        self, rows: Sequence[Sequence[int]], *, side: Literal["left", "right"] = "right"
+    ) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"] | None]:
+        """Rows of token ids as one tensor with its mask, which is None if nothing is padded."""
+        longest = max(len(row) for row in rows)
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            place = slice(0, len(row)) if side == "right" else slice(longest - len(row), longest)
+            ids[index, place] = torch.tensor(row)
+            mask[index, place] = 1
+        padded = any(len(row) < longest for row in rows)
+        return ids.to(self.device), mask.to(self.device) if padded else None
+
+    def token_log_probs(
+        self, sequences: Sequence[TokenizedAnswer]
+    ) -> tuple[Float[Tensor, " tokens"], Bool[Tensor, " tokens"]]:
+        """Log-probabilities of the answers' tokens in one batch, with gradients if enabled.
+
+        Returns:
+            In float32 nats, the tokens of all answers one after the other, and whether each is
+            the most likely token at its place.
+        """
+        ids, mask = self.pad([sequence.ids[:-1] for sequence in sequences])
+        rows = [row for row, one in enumerate(sequences) for _ in one.answer_ids]
+        places = [p - 1 for one in sequences for p in range(one.prompt_length, len(one.ids))]
+        targets = torch.tensor([token for one in sequences for token in one.answer_ids])
+        hidden = self.hidden_states(ids, mask)[rows, places]
+        scores, hits = [], []
+        for part, wanted in zip(
+            hidden.split(HEAD_ROWS), targets.to(hidden.device).split(HEAD_ROWS), strict=True
+        ):
+            logits = self.final_logits(part).float()
+            scores.append(logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0])
+            hits.append(logits.argmax(-1) == wanted)
+        return torch.cat(scores), torch.cat(hits)
+
+    @torch.no_grad()
+    def log_probs(
+        self,
+        prompts: Sequence[str],
+        answers: Sequence[str],
+        languages: Sequence[str],
+        *,
+        batch_size: int = 64,
+    ) -> list[AnswerScore]:
+        """Score each answer after its prompt; neither order nor batch size matters.
+
+        Raises:
+            DataError: The three lists differ in length, or a text has no tokens.
+            ModelError: The model's output is not finite.
+        """
+        if not len(prompts) == len(answers) == len(languages):
+            sizes = f"{len(prompts)} prompts, {len(answers)} answers, {len(languages)} languages"
+            raise DataError(f"{sizes} were given", hint="give one answer and language per prompt")
+        sequences = [self.compose(*row) for row in zip(prompts, answers, languages, strict=True)]
+        scores: dict[int, AnswerScore] = {}
+        for batch in by_length([len(sequence.ids) for sequence in sequences], batch_size):
+            values, hits = self.token_log_probs([sequences[index] for index in batch])
+            if not values.isfinite().all():
+                raise ModelError(
+                    f"{self.name} gives probabilities that are not finite in {self.dtype}",
+                    hint="load it in float32 or bfloat16, or check its weights",
+                )
+            lengths = [len(sequences[index].answer_ids) for index in batch]
+            for index, value, hit in zip(
+                batch, values.cpu().split(lengths), hits.cpu().split(lengths), strict=True
+            ):
+                scores[index] = AnswerScore(
+                    token_log_probs=tuple(value.tolist()),
+                    n_bytes=len(answers[index].encode()),
+                    boundary_merge=sequences[index].boundary_merge,
+                    is_greedy=bool(hit.all()),
+                )
+        return [scores[index] for index in range(len(sequences))]
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int | Sequence[int],
+        stop: Literal["length", "answer"] = "length",
+        batch_size: int = 64,
+    ) -> list[Generation]:
+        """Continue each prompt greedily; see :func:`memla.models.generation.generate`."""
+        return generate(
+            self, prompts, max_new_tokens=max_new_tokens, stop=stop, batch_size=batch_size
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all weights, with their names, types and shapes: the identity of the model."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.model.named_parameters()):
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+            flat = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            digest.update(memoryview(flat.numpy()))
+        return digest.hexdigest()
+
+    def _positions(
+        self,
+        ids: Int[Tensor, "batch time"],
+        attention_mask: Tensor | None,
+        past_key_values: DynamicCache | None,
+    ) -> Int[Tensor, "batch time"]:
+        past = 0 if past_key_values is None else int(past_key_values.get_seq_length())
+        if attention_mask is None:
+            return torch.arange(past, past + ids.shape[1], device=ids.device).expand(ids.shape)
+        if attention_mask.ndim != 2:
+            raise DataError("a 4-D attention mask has no positions", hint="give position_ids")
+        return (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+
+    @staticmethod
+    def _part(module: nn.Module, path: str) -> nn.Module:
+        found = submodule(module, path)
+        assert found is not None
+        return found
+
+
+def by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, so that little is padded."""
+    order = sorted(range(len(lengths)), key=lambda index: (lengths[index], index))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
