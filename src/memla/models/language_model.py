@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -113,6 +113,11 @@ class LanguageModel:
     def d_ff(self) -> int:
         """Number of neurons in each block."""
         return self.architecture.d_ff
+
+    @property
+    def attention_window(self) -> int | None:
+        """How many tokens back the narrowest attention sees; None where it sees them all."""
+        return getattr(self.model.config.get_text_config(), "sliding_window", None)
 
     def block(self, layer: int) -> nn.Module:
         """The block of a layer; its output is the residual stream, alone or first in a tuple."""

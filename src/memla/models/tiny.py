@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import transformers
@@ -47,7 +47,7 @@ class _Size:
     neurons: int
     vocabulary: int
 
-    def common(self) -> dict[str, object]:
+    def common(self) -> dict[str, Any]:
         """Settings that most families call alike."""
         return {
             "num_hidden_layers": self.layers,
@@ -62,7 +62,7 @@ class _Size:
             "pad_token_id": None,
         }
 
-    def gpt(self) -> dict[str, object]:
+    def gpt(self) -> dict[str, Any]:
         """Settings that GPT-2 and GPT-J call alike."""
         return {
             "n_layer": self.layers,
