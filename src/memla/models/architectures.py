@@ -13,7 +13,7 @@ To support another family, add one :class:`Layout` to ``LAYOUTS`` and one entry 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -194,11 +194,21 @@ def submodule(module: nn.Module, path: str) -> nn.Module | None:
     return module
 
 
-def neuron_axis(module: nn.Module) -> int | None:
-    """The dimension of a weight that its input runs along: 0, 1, or None if it is no matrix."""
+def linear_shape(module: nn.Module | None) -> tuple[int, int, int] | None:
+    """How a linear module stores its weight.
+
+    Returns:
+        The dimension its input runs along (0 or 1), the width of its input and of its output;
+        None for a module of another class, and for weights that are packed.
+    """
     if isinstance(module, Conv1D):
-        return 0
-    return 1 if isinstance(module, nn.Linear) else None
+        axis = 0
+    elif isinstance(module, nn.Linear):
+        axis = 1
+    else:
+        return None
+    weight = cast("nn.Parameter", module.weight)
+    return (axis, weight.shape[axis], weight.shape[1 - axis]) if weight.ndim == 2 else None
 
 
 def _present(layout: Layout, model: nn.Module) -> Layout | None:
@@ -206,7 +216,7 @@ def _present(layout: Layout, model: nn.Module) -> Layout | None:
     blocks = submodule(model, layout.blocks)
     if not isinstance(blocks, nn.ModuleList) or len(blocks) == 0:
         return None
-    lacking = {}
+    lacking: dict[str, None] = {}
     for name in ("final_norm", "projection", "embeddings", "head"):
         path = getattr(layout, name)
         if path is not None and submodule(model, path) is None:
@@ -218,16 +228,17 @@ def _present(layout: Layout, model: nn.Module) -> Layout | None:
     inside = [path for path in (layout.down, layout.up, layout.gate, layout.mlp_norm) if path]
     if any(submodule(block, path) is None for block in blocks for path in inside):
         return None
-    return replace(layout, **lacking)
+    return replace(layout, **lacking)  # type: ignore[arg-type]
 
 
 def _measure(layout: Layout, model: nn.Module) -> Architecture:
     """The sizes of a model whose paths are known, after a check that they fit together."""
-    blocks = list(submodule(model, layout.blocks).children())  # type: ignore[union-attr]
+    blocks = list(cast("nn.ModuleList", submodule(model, layout.blocks)))
     shapes = {_mlp_shape(layout, block) for block in blocks}
-    if len(shapes) > 1 or None in shapes:
-        raise _misfit(model, f"MLP matrices of shapes {sorted(map(str, shapes))}")
-    axis, d_ff, d_model = shapes.pop()  # type: ignore[misc]
+    shape = shapes.pop()
+    if shapes or shape is None:
+        raise _misfit(model, "MLP matrices")
+    axis, d_ff, d_model = shape
     norm = getattr(submodule(model, layout.final_norm or ""), "weight", None)
     if norm is not None and tuple(norm.shape) != (d_model,):
         raise _misfit(model, f"a final norm of shape {tuple(norm.shape)} over {d_model}")
@@ -250,33 +261,28 @@ def _measure(layout: Layout, model: nn.Module) -> Architecture:
 
 def _mlp_shape(layout: Layout, block: nn.Module) -> tuple[int, int, int] | None:
     """Neuron axis, d_ff and d_model of a block; None if its matrices do not fit together."""
-    down = submodule(block, layout.down)
-    axis = None if down is None else neuron_axis(down)
-    if down is None or axis is None or down.weight.ndim != 2:
+    down = linear_shape(submodule(block, layout.down))
+    if down is None:
         return None
-    d_ff, d_model = down.weight.shape[axis], down.weight.shape[1 - axis]
-    for path in {layout.up, layout.gate or layout.up}:
-        first = submodule(block, path)
-        along = None if first is None else neuron_axis(first)
-        if first is None or along is None or first.weight.ndim != 2:
-            return None
-        width = d_ff * (2 if layout.up == layout.gate else 1)
-        if (first.weight.shape[along], first.weight.shape[1 - along]) != (d_model, width):
+    axis, d_ff, d_model = down
+    width = 2 * d_ff if layout.up == layout.gate else d_ff
+    for path in (layout.up, layout.gate or layout.up):
+        first = linear_shape(submodule(block, path))
+        if first is None or first[1:] != (d_model, width):
             return None
     return axis, d_ff, d_model
 
 
 def _matrix(model: nn.Module, path: str) -> tuple[int, int]:
     """Output and input width of the linear module at a path."""
-    module = submodule(model, path)
-    if not isinstance(module, nn.Linear):
-        raise _misfit(model, f"{path} of class {type(module).__name__}")
-    rows, columns = module.weight.shape
-    return rows, columns
+    shape = linear_shape(submodule(model, path))
+    if shape is None:
+        raise _misfit(model, f"parts at {path}")
+    return shape[2], shape[1]
 
 
 def _misfit(model: nn.Module, what: str) -> UnsupportedArchitectureError:
     return UnsupportedArchitectureError(
-        f"{type(model).__name__} has {what}, which do not fit together",
+        f"{type(model).__name__} has {what} that do not fit together",
         hint="choose a dense, unquantised decoder whose blocks are alike",
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, cast
 
 import torch
@@ -18,49 +16,11 @@ from memla.errors import DataError, ModelError
 from memla.models import tokens
 from memla.models.architectures import Architecture, find_architecture, submodule
 from memla.models.generation import Generation, generate
+from memla.models.scores import AnswerScore
 from memla.models.tokens import TokenizedAnswer
 
 HEAD_ROWS = 256
 """Positions whose logits are held at once, so that a large vocabulary does not fill the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerScore:
-    """How likely a model finds an answer after a prompt."""
-
-    token_log_probs: tuple[float, ...]
-    """Log-probability of each token of the answer given all before it, in nats."""
-    n_bytes: int
-    """Length of the answer in UTF-8 bytes, without its separator."""
-    boundary_merge: bool
-    """Whether the tokenizer would have merged prompt and answer; see ``tokens.compose``."""
-    is_greedy: bool
-    """Whether greedy decoding gives exactly this answer: each token is the most likely one."""
-
-    @property
-    def joint(self) -> float:
-        """Log-probability of the whole answer, in nats."""
-        return math.fsum(self.token_log_probs)
-
-    @property
-    def mean(self) -> float:
-        """Log-probability per token, in nats."""
-        return self.joint / len(self.token_log_probs)
-
-    @property
-    def first_token(self) -> float:
-        """Log-probability of the first token, in nats."""
-        return self.token_log_probs[0]
-
-    @property
-    def per_byte(self) -> float:
-        """Log-probability per byte of text, in nats: comparable between tokenizers."""
-        return self.joint / self.n_bytes
-
-    @property
-    def probability(self) -> float:
-        """Probability of the whole answer, in [0, 1]."""
-        return math.exp(self.joint)
 
 
 class LanguageModel:
@@ -92,12 +52,12 @@ class LanguageModel:
     @property
     def device(self) -> torch.device:
         """Where the embeddings are, and where token ids belong."""
-        return next(self.model.parameters()).device
+        return cast("torch.device", self.model.device)
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights."""
-        return next(self.model.parameters()).dtype
+        return cast("torch.dtype", self.model.dtype)
 
     @property
     def n_layers(self) -> int:
@@ -155,7 +115,7 @@ class LanguageModel:
         ids: Int[Tensor, "batch time"],
         attention_mask: Tensor | None = None,
         *,
-        position_ids: Int[Tensor, "batch time"] | None = None,
+        position_ids: Int[Tensor, "#batch time"] | None = None,
         past_key_values: DynamicCache | None = None,
     ) -> Float[Tensor, "batch time width"]:
         """What the head reads: the residual stream after the final norm.
@@ -164,7 +124,8 @@ class LanguageModel:
             ids: Token ids, padded on either side.
             attention_mask: 1 for tokens and 0 for padding, cached tokens included; or a 4-D
                 additive mask, if ``architecture.supports_tree_mask``. None: no padding.
-            position_ids: Positions; needed with a 4-D mask, otherwise counted from the mask.
+            position_ids: Positions, one row for all or one each; needed with a 4-D mask,
+                otherwise counted from the mask.
                 Ignored by models that derive them from the mask (BLOOM).
             past_key_values: A cache to read and extend. It is changed by the call.
         """

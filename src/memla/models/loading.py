@@ -73,7 +73,8 @@ def load_model(
         config = _config(source, name, options)
         tokenizer = _tokenizer(source, name, options)
         model = _weights(source, name, options | {"config": config, "dtype": torch_dtype})
-    loaded = LanguageModel(model.to(torch_device), tokenizer, name=name)
+    loaded = LanguageModel(model, tokenizer, name=name)
+    loaded.model.to(device=torch_device)
     verify(loaded)
     return loaded
 
@@ -85,7 +86,7 @@ def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
         ModelError: It is none that a model can be loaded in.
     """
     found = DTYPES.get(dtype.removeprefix("torch.")) if isinstance(dtype, str) else dtype
-    if found not in DTYPES.values():
+    if found is None or found not in DTYPES.values():
         raise ModelError(f"dtype {dtype!r} cannot be", hint=f"choose one of {', '.join(DTYPES)}")
     return found
 
@@ -210,9 +211,10 @@ def _tokenizer(source: str, name: str, options: dict[str, Any]) -> PreTrainedTok
 
 def _weights(source: str, name: str, options: dict[str, Any]) -> PreTrainedModel:
     with _naming("safetensors", name):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source, use_safetensors=True, output_loading_info=True, **options
         )
+    model, report = loaded
     # transformers would draw what is missing at random and only warn.
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
