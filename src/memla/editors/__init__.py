@@ -1,1 +1,21 @@
-"""."""
+"""Editors: methods that change what a model believes, and the edits they return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memla.registry import Registry
+
+if TYPE_CHECKING:
+    from memla.editors.base import Editor
+
+EDITORS: Registry[type[Editor]] = Registry(
+    "editor",
+    "memla.editors",
+    {
+        "memla": "memla.editors.memla.editor:MemlaEditor",
+    },
+)
+"""Every editor by name: ``EDITORS["memla"](config)``."""
+
+__all__ = ["EDITORS"]
