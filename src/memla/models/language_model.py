@@ -19,6 +19,8 @@ from memla.models.generation import Generation, generate
 from memla.models.scores import AnswerScore
 from memla.models.tokens import TokenizedAnswer
 
+__all__ = ["AnswerScore", "Generation", "LanguageModel", "TokenizedAnswer", "by_length"]
+
 HEAD_ROWS = 256
 """Positions whose logits are held at once, so that a large vocabulary does not fill the memory."""
 
