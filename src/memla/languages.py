@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+
+import regex
 
 from memla.errors import UnknownNameError
 
@@ -61,3 +64,50 @@ def parse_language(code: str) -> str:
 def answer_separator(language: str) -> str:
     """What stands between a prompt and its answer in this language: one space, or nothing."""
     return LANGUAGES[parse_language(language)].separator
+
+
+def language_name(code: str, in_language: str = "en") -> str:
+    """Name of a language, in English or in any other: "Thai", "泰语", "ไทย".
+
+    Raises:
+        UnknownNameError: One of the two is not a language memla knows.
+    """
+    from babel import Locale  # 40 ms that a short command need not pay
+
+    wanted = parse_language(code)
+    name = Locale(parse_language(in_language)).languages.get(wanted)
+    return str(name) if name else wanted
+
+
+ARTICLES = {"en": frozenset({"a", "an", "the"})}
+"""Words that an answer may have or lack without being another answer."""
+
+_REMOVED = regex.compile(r"[\p{P}\p{S}\p{C}]+")
+_UNSPACED = "".join(
+    rf"\p{{scx={script}}}"
+    for script in ("Han", "Hira", "Kana", "Bopo", "Thai", "Laoo", "Khmr", "Mymr")
+)
+_UNITS = regex.compile(rf"(?=[{_UNSPACED}])\X|(?:(?![{_UNSPACED}])\S)+")
+
+
+def normalize_answer(text: str) -> str:
+    """The text without what does not make it another answer: form, case, punctuation, spacing.
+
+    NFKC, casefold, no punctuation, symbols or control characters, single spaces.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    # NFKC splits the Thai vowel sara am, which would tear a syllable's marks apart.
+    joined = folded.replace("\u0e4d\u0e32", "\u0e33")
+    return " ".join(_REMOVED.sub("", regex.sub(r"\s+", " ", joined)).split())
+
+
+def words(text: str, language: str) -> tuple[str, ...]:
+    """The units that answers are compared by, the same for every model.
+
+    Scripts with spaces give words, Korean its eojeol, Han and kana single characters, Thai
+    grapheme clusters. A text that mixes scripts is divided run by run, so "iPhone手机" is
+    ``("iphone", "手", "机")``. English loses its articles unless nothing else would remain.
+    """
+    units = tuple(_UNITS.findall(normalize_answer(text)))
+    articles = ARTICLES.get(parse_language(language), frozenset())
+    return tuple(unit for unit in units if unit not in articles) or units
