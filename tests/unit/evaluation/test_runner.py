@@ -1,0 +1,263 @@
+"""Plans are carried out once, in any order, and can be interrupted anywhere."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from memla.errors import DataError, EditError, NoNeuronsError, UnknownNameError
+from memla.evaluation.references import References
+from memla.evaluation.results import Plan, RunFolder
+from memla.evaluation.runner import evaluate, make_editor
+from memla.evaluation.summary import compare, read_run, summarize
+
+
+class Interrupt(Exception):
+    """Stands for the end of a process."""
+
+
+@pytest.fixture
+def run_plan(tiny_model, capitals, shake_editor):
+    """Carry out a plan on the capitals; settings and collaborators can be replaced."""
+
+    def run(plan=None, **options):
+        given = {"model": tiny_model, "benchmark": capitals, "editor": shake_editor} | options
+        return evaluate(plan or Plan(model="tiny", benchmark="capitals"), **given)
+
+    return run
+
+
+def without_time(run):
+    return sorted(
+        (result.model_copy(update={"seconds": 0}) for result in run.results()),
+        key=lambda result: (result.source, result.case),
+    )
+
+
+def test_a_run_has_a_cell_for_every_metric_and_target(run_plan):
+    cells = summarize(run_plan())
+    found = {(cell.metric, cell.target) for cell in cells}
+    for target in ("en", "zh", "ja", "ru", "th", "transfer"):
+        for metric in ("ES", "PS", "NS", "QS", "EM"):
+            assert {(metric, target), (f"{metric}_before", target)} <= found
+    assert {cell.source for cell in cells} == {"en"}
+    assert all(0 <= cell.low <= cell.value <= cell.high for cell in cells if cell.metric == "PS")
+    counts = {(cell.metric, cell.target): cell.n for cell in cells}
+    assert counts["ES", "th"] == 2
+    assert counts["PS", "th"] == 4
+    assert counts["QS", "th"] == 1, "one case has no question and plays no part"
+    assert counts["PS", "transfer"] == 16
+
+
+def test_transfer_is_the_mean_of_the_other_languages(run_plan):
+    cells = {(cell.metric, cell.target): cell.value for cell in summarize(run_plan())}
+    for metric in ("ES", "NS_before"):
+        others = [cells[metric, target] for target in ("zh", "ja", "ru", "th")]
+        assert cells[metric, "transfer"] == pytest.approx(sum(others) / 4, abs=1e-3)
+
+
+def test_order_and_batch_size_do_not_change_results(run_plan, capitals):
+    first = without_time(run_plan())
+    capitals._cases = capitals._cases[::-1]
+    second = without_time(run_plan(batch_size=3))
+    for one, other in zip(first, second, strict=True):
+        assert one.edit == other.edit
+        for seen, again in zip(one.after, other.after, strict=True):
+            assert seen.predicted == again.predicted
+            if seen.answer is not None:
+                assert seen.answer.joint == pytest.approx(again.answer.joint, abs=1e-4)
+
+
+def test_a_case_is_edited_alike_in_whatever_company(run_plan):
+    (alone,) = without_time(run_plan(Plan(model="tiny", benchmark="capitals", limit=1)))
+    among_others = {result.case: result for result in run_plan().results()}
+    assert alone.edit == among_others[alone.case].edit
+
+
+def test_the_model_is_what_it_was_after_a_run(run_plan, tiny_model):
+    before = tiny_model.fingerprint()
+    run_plan()
+    assert tiny_model.fingerprint() == before
+
+
+def test_an_editor_sees_the_new_answer_in_the_source_only(run_plan, shake_editor):
+    run_plan(Plan(model="tiny", benchmark="capitals", source_languages=("th",)))
+    for requests, _, _ in shake_editor.seen:
+        assert [request.language for request in requests if request.target_new] == ["th"]
+        assert len(requests) == 5
+
+
+def test_an_edit_can_be_made_in_two_languages_at_once(run_plan, shake_editor):
+    run = run_plan(Plan(model="tiny", benchmark="capitals", source_languages=("zh+th",)))
+    for requests, _, _ in shake_editor.seen:
+        assert [r.language for r in requests if r.target_new] == ["zh", "th"]
+    by_target = {(c.metric, c.target): c.n for c in summarize(run)}
+    assert by_target["ES", "transfer"] == 6, "three languages, two cases"
+
+
+def test_references_share_no_subject_with_what_is_edited_or_asked(run_plan, shake_editor):
+    run_plan()
+    seen = {requests[0].fact: references for requests, references, _ in shake_editor.seen}
+    assert {request.fact for request in seen["france"]} == {"spain"}, "Italy is its neighbour"
+    assert {request.fact for request in seen["japan"]} == {"italy", "spain"}
+    for references in seen.values():
+        assert all(r.target_new is None and r.target_true is not None for r in references)
+
+
+def test_a_reference_is_excluded_in_all_languages_by_its_name_in_one(capitals):
+    train = References.from_cases(capitals.cases(split="train"))
+    assert {r.fact for r in train.without([], ["Столица страны ИСПАНИЯ?"])} == {"italy"}
+
+
+def test_references_can_be_withheld(run_plan, shake_editor):
+    run_plan(Plan(model="tiny", benchmark="capitals", use_references=False))
+    assert all(references == () for _, references, _ in shake_editor.seen)
+
+
+def test_a_run_that_was_interrupted_is_continued(run_plan, tmp_path, shake, tiny_model):
+    def stop(*_):
+        raise Interrupt
+
+    with pytest.raises(Interrupt):
+        run_plan(out=tmp_path, on_score=stop)
+    editor = shake()
+    run = run_plan(out=tmp_path, editor=editor)
+    assert [requests[0].fact for requests, _, _ in editor.seen] == ["japan"]
+    assert without_time(run) == without_time(run_plan())
+    assert without_time(read_run(run.folder.path)) == without_time(run)
+
+
+def test_a_line_that_was_cut_off_is_written_again(run_plan, tmp_path):
+    run = run_plan(out=tmp_path)
+    whole = without_time(run)
+    for path in (run.folder.path / "cases.jsonl", *tmp_path.glob("before-*.jsonl")):
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) - 40])
+    assert [result.case for result in read_run(run.folder.path).results()] == ["france"]
+    assert without_time(run_plan(out=tmp_path)) == whole
+    assert len((run.folder.path / "cases.jsonl").read_bytes().splitlines()) == 2
+
+
+def test_a_broken_line_in_the_middle_is_named(run_plan, tmp_path):
+    run = run_plan(out=tmp_path)
+    path = run.folder.path / "cases.jsonl"
+    path.write_bytes(b"{broken\n" + path.read_bytes())
+    with pytest.raises(DataError, match=r"cases\.jsonl, line 1"):
+        run_plan(out=tmp_path)
+
+
+def test_the_unedited_model_is_asked_once_for_all_editors(run_plan, tmp_path, shake):
+    phases = []
+    run_plan(out=tmp_path, on_progress=lambda phase, *_: phases.append(phase))
+    assert "before" in phases
+    phases.clear()
+    run_plan(
+        out=tmp_path, editor=shake(strength=2), on_progress=lambda phase, *_: phases.append(phase)
+    )
+    assert phases == ["edits", "edits"]
+
+
+def test_another_plan_gets_another_folder(run_plan, tmp_path, shake):
+    first = run_plan(out=tmp_path)
+    second = run_plan(out=tmp_path, editor=shake(strength=3))
+    third = run_plan(Plan(model="tiny", benchmark="capitals", seed=1), out=tmp_path)
+    names = {run.folder.path.name for run in (first, second, third)}
+    assert len(names) == 3
+    assert all(name.startswith("shake-capitals-tiny-") for name in names)
+
+
+def test_a_folder_of_another_plan_is_refused(run_plan, tmp_path):
+    run = run_plan(out=tmp_path)
+    with pytest.raises(DataError, match="another plan"):
+        RunFolder(run.folder.path).start(Plan(), {})
+
+
+def test_a_failed_edit_counts_with_the_unedited_model(run_plan, shake):
+    run = run_plan(editor=shake(refuse="japan"))
+    assert list(run.failures()) == ["japan (en)"]
+    assert "no neuron" in run.failures()["japan (en)"]
+    failed = next(result for result in run.results() if result.case == "japan")
+    assert failed.after == failed.before
+    cells = {(cell.metric, cell.target): cell for cell in summarize(run)}
+    assert cells["ES", "th"].n == 2
+
+
+def test_an_edit_that_breaks_the_model_is_recorded_and_left_out(run_plan, shake, tiny_model):
+    class BreakOne(type(shake())):
+        def edit(self, model, requests, **options):
+            self.config = self.config.model_copy(
+                update={"strength": float("nan") if requests[0].fact == "japan" else 1.0}
+            )
+            return super().edit(model, requests, **options)
+
+    before = tiny_model.fingerprint()
+    run = run_plan(editor=BreakOne())
+    assert "not finite" in run.failures()["japan (en)"]
+    assert {score.case for score in run.scores()} == {"france"}
+    assert tiny_model.fingerprint() == before
+
+
+def test_a_run_in_which_everything_fails_is_an_error(run_plan, shake):
+    class Refuse(type(shake())):
+        def edit(self, *_, **__):
+            raise NoNeuronsError("no neuron was selected in ไทย")
+
+    with pytest.raises(EditError, match="every case failed.*ไทย"):
+        run_plan(editor=Refuse())
+
+
+def test_scores_arrive_as_cases_are_finished(run_plan):
+    scores = []
+    run = run_plan(on_score=scores.append)
+    assert scores == list(run.scores())
+    assert {score.metric for score in scores} >= {"ES", "EM", "PS", "NS", "QS", "NS_agreement"}
+
+
+def test_targets_that_are_not_wanted_are_not_asked(run_plan):
+    run = run_plan(Plan(model="tiny", benchmark="capitals", target_languages=("ja", "th")))
+    assert {score.target for score in run.scores()} == {"ja", "th"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"source_languages": ("ko",)}, "'ko'"),
+        ({"target_languages": ("pl",)}, "'pl'"),
+        ({"split": "dev"}, "'dev'"),
+    ],
+)
+def test_what_the_benchmark_lacks_is_named(run_plan, settings, named):
+    with pytest.raises(DataError, match=named):
+        run_plan(Plan(model="tiny", benchmark="capitals", **settings))
+
+
+def test_an_unknown_editor_is_named():
+    with pytest.raises(UnknownNameError, match="'memle'"):
+        make_editor(Plan(editor="memle"))
+
+
+def test_a_run_compared_with_itself_differs_by_nothing(run_plan, shake):
+    run = run_plan()
+    assert all((cell.value, cell.low, cell.high) == (0, 0, 0) for cell in compare(run, run))
+    assert any(cell.value for cell in compare(run, run_plan(editor=shake(strength=20))))
+
+
+def test_runs_without_a_common_case_cannot_be_compared(run_plan):
+    other = run_plan(Plan(model="tiny", benchmark="capitals", source_languages=("ru",)))
+    with pytest.raises(DataError, match="no case in common"):
+        compare(run_plan(), other)
+
+
+def test_a_run_folder_tells_plan_and_environment(run_plan, tmp_path, tiny_model):
+    run = run_plan(out=tmp_path)
+    plan = json.loads((run.folder.path / "plan.json").read_text(encoding="utf-8"))
+    assert plan["model_fingerprint"] == tiny_model.fingerprint()
+    assert plan["settings"] == {"strength": 1.0, "refuse": ""}
+    assert plan["target_languages"] == ["en", "zh", "ja", "ru", "th"]
+    assert "torch" in json.loads((run.folder.path / "environment.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"plan\.json"):
+        read_run(tmp_path)
