@@ -1,1 +1,1 @@
-"""."""
+"""MEMLA: masked low-rank editors on knowledge neurons, specific to a language and shared."""
