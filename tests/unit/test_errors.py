@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from memla import errors
+from memla.errors import DataError, MemlaError, SubjectNotFoundError
+
+
+def all_errors():
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
+
+
+def test_every_error_is_caught_as_a_memla_error():
+    assert all(issubclass(error, MemlaError) for error in all_errors().values())
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes():
+    drawn = dict.fromkeys(re.findall(r"\b(\w+Error)\b", errors.__doc__.split("Catch")[0]))
+    assert set(drawn) == set(all_errors())
+
+
+def test_an_error_says_what_is_wrong_and_the_way_out():
+    error = SubjectNotFoundError("subject '曼谷' is not in prompt '巴黎'", hint="put {} there")
+    assert str(error) == "subject '曼谷' is not in prompt '巴黎' (put {} there)"
+    assert error.message == "subject '曼谷' is not in prompt '巴黎'"
+    assert error.hint == "put {} there"
+
+
+def test_an_error_needs_no_hint():
+    with pytest.raises(DataError) as caught:
+        raise DataError("ไม่มีไฟล์")
+    assert str(caught.value) == "ไม่มีไฟล์"
+    assert caught.value.hint is None
