@@ -130,6 +130,9 @@ class LanguageModel:
                 otherwise counted from the mask.
                 Ignored by models that derive them from the mask (BLOOM).
             past_key_values: A cache to read and extend. It is changed by the call.
+
+        Raises:
+            DataError: There are more tokens than the model has positions.
         """
         if position_ids is None:
             position_ids = self._positions(ids, attention_mask, past_key_values)
@@ -268,6 +271,12 @@ class LanguageModel:
         past_key_values: DynamicCache | None,
     ) -> Int[Tensor, "batch time"]:
         past = 0 if past_key_values is None else int(past_key_values.get_seq_length())
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and past + ids.shape[1] > limit:
+            raise DataError(
+                f"{past + ids.shape[1]} tokens are too many for {self.name}, which takes {limit}",
+                hint="give a shorter prompt, or fewer tokens to write",
+            )
         if attention_mask is None:
             return torch.arange(past, past + ids.shape[1], device=ids.device).expand(ids.shape)
         if attention_mask.ndim != 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,7 +74,9 @@ def test_value_rows_share_memory_with_the_weight(model: LanguageModel) -> None:
 
 def test_zeroing_the_up_projection_silences_the_neurons(model: LanguageModel) -> None:
     def silence(output: Tensor) -> Tensor:
-        return torch.cat([torch.zeros_like(output[..., : model.d_ff]), output[..., model.d_ff :]], -1)
+        return torch.cat(
+            [torch.zeros_like(output[..., : model.d_ff]), output[..., model.d_ff :]], -1
+        )
 
     down = {0: model.down_projection(1)}
     with replace_output(model.up_projection(1), silence), capture_inputs(down) as keys:
@@ -107,9 +110,9 @@ def test_scores_depend_on_neither_batch_size_nor_order(
     model: LanguageModel, batch_size: int
 ) -> None:
     whole = model.log_probs(PROMPTS, ANSWERS, LANGUAGES)
-    back = model.log_probs(
-        PROMPTS[::-1], ANSWERS[::-1], LANGUAGES[::-1], batch_size=batch_size
-    )[::-1]
+    back = model.log_probs(PROMPTS[::-1], ANSWERS[::-1], LANGUAGES[::-1], batch_size=batch_size)[
+        ::-1
+    ]
     for one, other in zip(whole, back, strict=True):
         assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=2e-4)
 
@@ -158,7 +161,9 @@ def tree_mask(past: int, branches: list[int]) -> Tensor:
         here = slice(start, start + length)
         allowed[here, past + start : past + start + length] = torch.ones(length, length).tril() == 1
         start += length
-    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[None, None]
+    return torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[
+        None, None
+    ]
 
 
 def test_models_said_to_take_a_tree_mask_do(model: LanguageModel) -> None:
@@ -171,7 +176,7 @@ def test_models_said_to_take_a_tree_mask_do(model: LanguageModel) -> None:
     with torch.no_grad():
         model.hidden_states(torch.tensor([prefix]), past_key_values=cache)
         together = model.hidden_states(
-            torch.tensor([sum(branches, [])]),
+            torch.tensor([list(itertools.chain(*branches))]),
             tree_mask(len(prefix), [len(branch) for branch in branches]),
             position_ids=torch.tensor([positions]),
             past_key_values=cache,
