@@ -77,10 +77,10 @@ class MemlaConfig(EditorConfig):
     locality_languages: Literal["source", "all"] = "source"
     """Languages of those prompts: the ones the edit is written in, or all that are given."""
 
-    learning_rate: float = Field(default=1e-2, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0, le=1e3)
     """Adam's step for the language-specific editor, and for both unless the next is set. Not
     given in the paper; 1e-3 in the authors' code, whose initial factor is larger."""
-    shared_learning_rate: float | None = Field(default=None, gt=0)
+    shared_learning_rate: float | None = Field(default=None, gt=0, le=1e3)
     """Adam's step for the language-independent editor."""
     steps: int = Field(default=60, ge=0)
     """Steps at most; 60 in the authors' code."""
