@@ -14,13 +14,13 @@ types:  ## Check types
 	$(BIN)mypy
 
 test:  ## Run the default tests with coverage
-	$(BIN)pytest -n 2 --cov
+	$(BIN)pytest -n 2 --dist loadfile --cov
 
 slow:  ## Run the slow tests
 	$(BIN)pytest -m slow -p no:randomly
 
 docs:  ## Build the documentation into docs/_build
-	$(BIN)sphinx-build -q -W --keep-going docs docs/_build
+	$(BIN)python docs/generate.py && $(BIN)sphinx-build -q -W --keep-going docs docs/_build
 
 bench:  ## Measure speed; JSON on stdout
 	$(BIN)python -m bench

@@ -34,7 +34,7 @@ class Record(BaseModel):
     Unknown keys are errors, so a misspelt key never goes unnoticed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def to_json(self) -> str:
         """One line of JSON with the keys in their declared order; text stays readable."""
