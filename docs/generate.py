@@ -57,6 +57,13 @@ def benchmarks_page() -> str:
     return "\n".join(lines)
 
 
+def commands(command: object, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of a command and of all below it, sorted."""
+    yield words
+    for name, below in sorted(getattr(command, "commands", {}).items()):
+        yield from commands(below, (*words, name))
+
+
 def helps() -> Iterator[tuple[str, str]]:
     """Each command and its help, as a terminal of a hundred columns shows it."""
     from typer.main import get_command
@@ -64,8 +71,7 @@ def helps() -> Iterator[tuple[str, str]]:
 
     from memla.cli.main import app
 
-    commands = sorted(getattr(get_command(app), "commands", {}))
-    for words in ([], *([command] for command in commands)):
+    for words in commands(get_command(app)):
         text = CliRunner().invoke(app, [*words, "--help"], prog_name="memla").stdout
         yield " ".join(["memla", *words]), "\n".join(line.rstrip() for line in text.split("\n"))
 
