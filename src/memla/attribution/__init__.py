@@ -1,1 +1,1 @@
-"""."""
+"""Which neurons hold a fact, and in which languages."""
