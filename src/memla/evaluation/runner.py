@@ -101,16 +101,16 @@ def _select(plan: Plan, benchmark: Benchmark) -> tuple[tuple[EditCase, ...], tup
                 f"benchmark {card.name!r} has nothing in language {language!r}",
                 hint="it has: " + " ".join(card.languages),
             )
-    usable = (case for case in benchmark.cases(split=plan.split) if sources <= set(case.requests))
-    cases = tuple(islice(usable, plan.limit))
+    there = benchmark.cases(split=plan.split) if plan.split in card.sizes else ()
+    cases = tuple(islice((case for case in there if sources <= set(case.requests)), plan.limit))
     if not cases:
         sizes = ", ".join(f"{name} ({size})" for name, size in card.sizes.items())
         raise DataError(
             f"benchmark {card.name!r} has no cases in split {plan.split!r}",
             hint=f"its splits: {sizes}",
         )
-    references = tuple(benchmark.cases(split="train")) if plan.use_references else ()
-    return cases, references
+    wanted = plan.use_references and "train" in card.sizes
+    return cases, tuple(benchmark.cases(split="train")) if wanted else ()
 
 
 def _resolve(

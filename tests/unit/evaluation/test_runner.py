@@ -13,7 +13,7 @@ from memla.evaluation.runner import evaluate, make_editor
 from memla.evaluation.summary import compare, read_run, summarize
 
 
-class Interrupt(Exception):
+class InterruptError(Exception):
     """Stands for the end of a process."""
 
 
@@ -117,9 +117,9 @@ def test_references_can_be_withheld(run_plan, shake_editor):
 
 def test_a_run_that_was_interrupted_is_continued(run_plan, tmp_path, shake, tiny_model):
     def stop(*_):
-        raise Interrupt
+        raise InterruptError
 
-    with pytest.raises(Interrupt):
+    with pytest.raises(InterruptError):
         run_plan(out=tmp_path, on_score=stop)
     editor = shake()
     run = run_plan(out=tmp_path, editor=editor)
@@ -203,7 +203,7 @@ def test_a_run_in_which_everything_fails_is_an_error(run_plan, shake):
         def edit(self, *_, **__):
             raise NoNeuronsError("no neuron was selected in ไทย")
 
-    with pytest.raises(EditError, match="every case failed.*ไทย"):
+    with pytest.raises(EditError, match=r"every case failed.*ไทย"):
         run_plan(editor=Refuse())
 
 

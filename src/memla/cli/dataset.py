@@ -1,0 +1,50 @@
+"""``memla dataset``: look after files of facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from memla.cli import output
+from memla.cli.options import JsonOption
+
+app = typer.Typer(help="Look after files in MKEB's format.", no_args_is_help=False)
+
+
+@app.callback()
+def _dataset() -> None:
+    """Keeps ``check`` a command of its own while it is the only one."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File in MKEB's format.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Find everything that is wrong with a file; the exit status is 1 if there are errors."""
+    from memla.benchmarks.check import check_file
+
+    findings = check_file(file)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if as_json:
+        output.write_json([finding.model_dump(mode="json") for finding in findings])
+    else:
+        if findings:
+            table = output.table(str(file), "", "record", "language", "key", "finding")
+            for finding in findings:
+                texts = (
+                    finding.severity,
+                    finding.record or "",
+                    finding.language or "",
+                    finding.key,
+                    finding.message,
+                )
+                table.add_row(*map(escape, texts))
+            output.write(table)
+        output.write(f"{errors} errors, {len(findings) - errors} warnings in {escape(str(file))}")
+    if errors:
+        raise typer.Exit(1)

@@ -1,0 +1,162 @@
+"""``memla evaluate``: edit the cases of a benchmark and measure what became of them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from memla.cli import output
+from memla.cli.options import JsonOption, SetOption, parse_settings
+from memla.errors import DataError
+from memla.languages import language_name
+from memla.records import read_text
+
+if TYPE_CHECKING:
+    from memla.evaluation.results import Plan
+    from memla.evaluation.summary import Cell, Run
+
+SHOWN = ("ES", "PS", "NS", "QS", "EM", "POR", "NS_retention")
+
+
+def evaluate(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECIPE]", help="TOML file with the keys of a plan."),
+    ] = None,
+    *,
+    model: Annotated[str | None, typer.Option("--model", help="Default: mini.")] = None,
+    benchmark: Annotated[str | None, typer.Option("--benchmark", help="Default: mkeb-geo.")] = None,
+    editor: Annotated[str | None, typer.Option("--editor", help="Default: memla.")] = None,
+    preset: Annotated[str | None, typer.Option("--preset", help="Default: recommended.")] = None,
+    settings: SetOption = None,
+    source_languages: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source-language",
+            help="Language of the edit; can be repeated. en,zh: one after the other; en+zh: both.",
+        ),
+    ] = None,
+    target_languages: Annotated[
+        list[str] | None,
+        typer.Option("--target-languages", help="Languages to look at, as in en,zh,th."),
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", help="Default: test.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: 0.")] = None,
+    decoding: Annotated[
+        str | None, typer.Option("--decoding", help="gold_length (default) or until_stop.")
+    ] = None,
+    answer_score: Annotated[
+        str | None,
+        typer.Option("--answer-score", help="joint (default), mean, first_token or per_byte."),
+    ] = None,
+    f1_units: Annotated[
+        str | None,
+        typer.Option("--f1-units", help="model_ids_bag (default), model_ids_set or words."),
+    ] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="Default: float32.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Only for speed.")] = 64,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder of runs. This one gets a folder in it and continues if it is there.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Edit the cases of a benchmark one by one and measure the model in every language.
+
+    ES and PS: the edit and its paraphrases succeed. NS: other facts stay. QS: questions that
+    follow from the edit. EM: the answer is exactly the new one. All in percent.
+    """
+    options = {
+        "model": model,
+        "benchmark": benchmark,
+        "editor": editor,
+        "preset": preset,
+        "settings": parse_settings(settings) or None,
+        "source_languages": _listed(source_languages),
+        "target_languages": _listed(target_languages),
+        "split": split,
+        "limit": limit,
+        "seed": seed,
+        "decoding": decoding,
+        "answer_score": answer_score,
+        "f1_units": f1_units,
+        "dtype": dtype,
+    }
+    plan = _plan(recipe, {key: value for key, value in options.items() if value is not None})
+    with output.status("loading ..."):
+        from memla.evaluation import runner, summary
+    with output.progress_bar() as progress:
+        run = runner.evaluate(
+            plan, out=out, device=device, batch_size=batch_size, on_progress=progress
+        )
+    cells = summary.summarize(run)
+    if as_json:
+        scores = [cell.model_dump(mode="json") for cell in cells]
+        output.write_json({"plan": run.plan.model_dump(mode="json"), "scores": scores})
+    else:
+        output.write(*_tables(run, cells))
+    _note_failures(run)
+
+
+def _listed(values: list[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _plan(recipe: Path | None, options: dict[str, Any]) -> Plan:
+    from memla.evaluation.results import Plan
+    from memla.records import parse_record
+
+    values: dict[str, Any] = {}
+    if recipe is not None:
+        try:
+            values = tomllib.loads(read_text(recipe))
+        except tomllib.TOMLDecodeError as error:
+            raise DataError(f"{recipe}: not TOML: {error}") from None
+    return parse_record(Plan, values | options, "the plan" if recipe is None else str(recipe))
+
+
+def _note_failures(run: Run) -> None:
+    failures = run.failures()
+    if failures:
+        case, reason = next(iter(failures.items()))
+        more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
+        output.note(f"warning: {len(failures)} cases failed: {case}: {reason}{more}")
+
+
+def _tables(run: Run, cells: list[Cell]) -> list[Table | str]:
+    tables: list[Table | str] = []
+    for source in run.plan.source_languages:
+        found = {(cell.metric, cell.target): cell for cell in cells if cell.source == source}
+        for suffix, title in (("", "after"), ("_before", "before")):
+            metrics = [
+                metric for metric in SHOWN if any(name == metric + suffix for name, _ in found)
+            ]
+            title = f"{run.plan.editor} on {run.plan.model}, edited in {source}: {title} the edit"
+            table = output.table(title, "target", *metrics, numbers=len(metrics))
+            for target in (*run.plan.target_languages, "transfer"):
+                name = target if target == "transfer" else language_name(target)
+                row = (_cell(found.get((metric + suffix, target))) for metric in metrics)
+                table.add_row(name, *row, end_section=target == run.plan.target_languages[-1])
+            tables.append(table)
+    tables.append("Percent, with half the width of the 95 % interval.")
+    if run.folder is not None:
+        tables.append(f"The run is in {run.folder.path}")
+    return tables
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    return f"{cell.value:.1f} ±{(cell.high - cell.low) / 2:.1f}"

@@ -1,0 +1,82 @@
+"""What commands write: results on stdout, progress on stderr while somebody watches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, and how many there are."""
+
+
+def write_json(value: object) -> None:
+    """One line of JSON on stdout."""
+    Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(
+        json.dumps(value, ensure_ascii=False)
+    )
+
+
+def write(*lines: object) -> None:
+    """Lines or tables on stdout."""
+    console = Console(highlight=False, emoji=False)
+    for line in lines:
+        console.print(line)
+
+
+def note(text: str) -> None:
+    """A line on stderr."""
+    Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True).print(text)
+
+
+def table(title: str, *columns: str, numbers: int = 0) -> Table:
+    """An empty table; its last ``numbers`` columns are aligned at the right."""
+    made = Table(title=escape(title), title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        right = index >= len(columns) - numbers
+        made.add_column(column, justify="right" if right else "left", overflow="fold")
+    return made
+
+
+def percent(probability: float | None) -> str:
+    """A probability in [0, 1] for a reader: "84.0 %", "< 0.1 %"."""
+    if probability is None:
+        return ""
+    return f"{100 * probability:.1f} %" if probability >= 0.001 else "< 0.1 %"
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Say what takes time, while it does and if stderr is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(escape(text)):
+        yield
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A progress bar on stderr; None if that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        tasks: dict[str, int] = {}
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bar.add_task(phase, total=total)
+            bar.update(bar.task_ids[list(tasks).index(phase)], completed=done, total=total)
+
+        yield report
