@@ -44,7 +44,7 @@ def export_peft(edit: WeightDelta, model: LanguageModel, folder: str | Path) -> 
         EditMismatchError: The edit has other sizes than the model.
         DataError: The edit changes nothing, or the folder cannot be written.
     """
-    peft = _peft()
+    _peft()
     edit.check_sizes(model)
     if not edit.deltas:
         raise DataError(
@@ -58,23 +58,28 @@ def export_peft(edit: WeightDelta, model: LanguageModel, folder: str | Path) -> 
         tensors[f"{PREFIX}{path}.lora_A.weight"] = factors.up.T.contiguous()
         tensors[f"{PREFIX}{path}.lora_B.weight"] = factors.down.T.contiguous()
         ranks[path] = factors.up.shape[1]
+    files = {CONFIG_FILE: _config_file(ranks, model), WEIGHTS_FILE: tensor_bytes(tensors)}
+    return write_files(Path(folder), files)
+
+
+def _config_file(ranks: Mapping[str, int], model: LanguageModel) -> bytes:
+    """What PEFT writes for adapters of these ranks, by module."""
     largest = max(ranks.values())
-    config = peft.LoraConfig(
+    config = _peft().LoraConfig(
         task_type="CAUSAL_LM",
         inference_mode=True,
         r=largest,
         lora_alpha=largest,
         lora_dropout=0.0,
         target_modules=sorted(ranks),
-        rank_pattern=ranks,
-        alpha_pattern=ranks,
+        rank_pattern=dict(ranks),
+        alpha_pattern=dict(ranks),
         fan_in_fan_out=model.architecture.neuron_axis == 0,
         base_model_name_or_path=model.name,
     )
     with tempfile.TemporaryDirectory() as scratch:
         config.save_pretrained(scratch)
-        text = (Path(scratch) / CONFIG_FILE).read_bytes()
-    return write_files(Path(folder), {CONFIG_FILE: text, WEIGHTS_FILE: tensor_bytes(tensors)})
+        return (Path(scratch) / CONFIG_FILE).read_bytes()
 
 
 def import_peft(folder: str | Path, model: LanguageModel) -> WeightDelta:

@@ -118,15 +118,23 @@ def make_factors(
     def gaussian(*shape: int) -> Tensor:
         return (torch.randn(*shape, generator=generator) * deviation).to(dtype)
 
-    up: Tensor | None = None
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(*shape, dtype=dtype)
+
     if parametrisation == "dense_rows":
-        down = torch.zeros(count, model.d_model, dtype=dtype)
+        up, down = None, zeros(count, model.d_model)
     elif parametrisation == "factor_n0":
-        up, down = torch.zeros(count, rank, dtype=dtype), gaussian(rank, model.d_model)
+        up, down = zeros(count, rank), gaussian(rank, model.d_model)
     else:
         full = gaussian(rank, model.d_ff).T
         up = (full if rows is None else full[rows]).contiguous()
-        down = torch.zeros(rank, model.d_model, dtype=dtype)
+        down = zeros(rank, model.d_model)
+    return _trainable(rows, up, down, device)
+
+
+def _trainable(
+    rows: Tensor | None, up: Tensor | None, down: Tensor, device: torch.device
+) -> Factors:
     return Factors(
         rows=None if rows is None else rows.to(device),
         up=None if up is None else up.to(device).requires_grad_(),

@@ -70,15 +70,9 @@ class MemlaEditor:
         others = [request.without_target() for request in references if request.fact not in facts]
         chosen = self._choose(model, requests, others, seed, facts)
         locality = self._locality(targets, others, seed, facts)
-        info: dict[str, object] = {
-            "method": self.name,
-            "preset": self.config.preset_name,
-            "model": model.name,
-            "seed": seed,
-            "requests": [_named(request) for request in requests],
+        info = self._info(model, requests, seed) | {
             "neurons": chosen.report(model.n_layers),
             "locality_prompts": len(locality),
-            "config": self.config.model_dump(mode="json"),
         }
         if not chosen:
             return WeightDelta({}, model.fingerprint(), info | {"steps": 0, "stopped": "skipped"})
@@ -91,6 +85,18 @@ class MemlaEditor:
             model.fingerprint(),
             info | _outcome(trained, final, sizes),
         )
+
+    def _info(
+        self, model: LanguageModel, requests: Sequence[EditRequest], seed: int
+    ) -> dict[str, object]:
+        return {
+            "method": self.name,
+            "preset": self.config.preset_name,
+            "model": model.name,
+            "seed": seed,
+            "requests": [_named(request) for request in requests],
+            "config": self.config.model_dump(mode="json"),
+        }
 
     def _choose(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -112,28 +113,49 @@ def choose_neurons(
     Raises:
         NoNeuronsError: A fact has no neurons to edit, and ``on_empty`` found none either.
     """
-    result: Chosen | None = None
-    for fact in dict.fromkeys(request.fact for request in requests):
-        own = [request for request in requests if request.fact == fact]
-        sources = tuple(
-            {request.language: None for request in own if request.target_new is not None}
+    facts = dict.fromkeys(request.fact for request in requests)
+    return reduce(
+        Chosen.__or__,
+        [
+            _choose_for_fact(
+                model,
+                [request for request in requests if request.fact == fact],
+                references,
+                identification,
+                allowed=allowed,
+                on_empty=on_empty,
+                top_k=top_k,
+            )
+            for fact in facts
+        ],
+    )
+
+
+def _choose_for_fact(
+    model: LanguageModel,
+    requests: Sequence[EditRequest],
+    references: Sequence[EditRequest],
+    identification: AttributionConfig,
+    *,
+    allowed: Allowed,
+    on_empty: OnEmpty,
+    top_k: int,
+) -> Chosen:
+    sources = tuple({item.language: None for item in requests if item.target_new is not None})
+    located = locate_neurons(model, requests, identification, references=references)
+    neurons = {language: located.per_language[language] for language in sources}
+    found = _chosen(neurons, located.shared, "located").only(allowed)
+    if not found:
+        found = _less_strict(
+            located, sources, identification, allowed=allowed, on_empty=on_empty, top_k=top_k
         )
-        located = locate_neurons(model, own, identification, references=references)
-        neurons = {language: located.per_language[language] for language in sources}
-        found = _chosen(neurons, located.shared, "located").only(allowed)
-        if not found:
-            found = _less_strict(
-                located, sources, identification, allowed=allowed, on_empty=on_empty, top_k=top_k
-            )
-        if not found and on_empty != "skip":
-            raise NoNeuronsError(
-                f"fact {fact!r} has no neurons to edit in {', '.join(sources)}",
-                hint="lower identification.threshold, widen layers, or set on_empty to 'top_k' "
-                "or 'skip'",
-            )
-        result = found if result is None else result | found
-    assert result is not None
-    return result
+    if not found and on_empty != "skip":
+        raise NoNeuronsError(
+            f"fact {requests[0].fact!r} has no neurons to edit in {', '.join(sources)}",
+            hint="lower identification.threshold, widen layers, or set on_empty to 'top_k' or "
+            "'skip'",
+        )
+    return found
 
 
 def random_neurons(chosen: Chosen, d_ff: int, generator: torch.Generator) -> Chosen:
