@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from memla.cli import output
 from memla.cli.options import (
@@ -61,4 +60,4 @@ def ask(
     if as_json:
         output.write_json({"answer": found.text, "p": probability})
     else:
-        output.write(f"{escape(found.text)}  [dim]{output.percent(probability)}[/]")
+        output.write(f"{output.text(found.text)}  [dim]{output.percent(probability)}[/]")

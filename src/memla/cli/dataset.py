@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from memla.cli import output
 from memla.cli.options import JsonOption
@@ -43,8 +42,10 @@ def check(
                     finding.key,
                     finding.message,
                 )
-                table.add_row(*map(escape, texts))
+                table.add_row(*map(output.text, texts))
             output.write(table)
-        output.write(f"{errors} errors, {len(findings) - errors} warnings in {escape(str(file))}")
+        output.write(
+            f"{errors} errors, {len(findings) - errors} warnings in {output.text(str(file))}"
+        )
     if errors:
         raise typer.Exit(1)

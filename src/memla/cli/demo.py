@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from memla.cli import output
@@ -85,8 +84,8 @@ def demo(
 def _tables(shown: Demonstration) -> Iterator[Table | str]:
     request = shown.request
     yield (
-        f"[bold]{escape(request.text)}[/] {escape(request.target_true or '')} → "
-        f"[bold]{escape(request.target_new or '')}[/]   "
+        f"[bold]{output.text(request.text)}[/] {output.text(request.target_true or '')} → "
+        f"[bold]{output.text(request.target_new or '')}[/]   "
         f"({language_name(request.language)}, editor {shown.editor}, {shown.seconds:.1f} s)"
     )
     table = output.table(
@@ -103,8 +102,8 @@ def _tables(shown: Demonstration) -> Iterator[Table | str]:
     for language, change in shown.languages.items():
         table.add_row(
             language_name(language) + (" *" if language == request.language else ""),
-            escape(change.before.answer),
-            escape(change.after.answer),
+            output.text(change.before.answer),
+            output.text(change.after.answer),
             output.percent(change.before.p_new),
             output.percent(change.after.p_new),
             output.percent(change.before.p_true),
@@ -116,7 +115,7 @@ def _tables(shown: Demonstration) -> Iterator[Table | str]:
         table = output.table("Other facts, which shall stay", "prompt", "right", "before", "after")
         for neighbor in shown.neighbors:
             texts = (neighbor.prompt, neighbor.right, neighbor.before, neighbor.after)
-            table.add_row(*map(escape, texts))
+            table.add_row(*map(output.text, texts))
         yield table
     yield _score_table(shown)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from memla.cli import output
 from memla.cli.fact_files import read_references, requests_from_options, sources_of
@@ -110,8 +109,8 @@ def edit(
     for request, first, second in zip(written, before, after, strict=True):
         table.add_row(
             language_name(request.language),
-            escape(first["answer"]),
-            escape(second["answer"]),
+            output.text(first["answer"]),
+            output.text(second["answer"]),
             output.percent(first["p_new"]),
             output.percent(second["p_new"]),
         )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from memla.cli import output
 from memla.cli.options import JsonOption
@@ -97,14 +96,14 @@ def _show(
         table = output.table(str(found[0]["name"]), "", "")
         for key, value in found[0].items():
             for label, entry in _flat(key, value):
-                table.add_row(escape(label), escape(entry))
+                table.add_row(output.text(label), output.text(entry))
     else:
         table = output.table(title, *columns)
         for one in found:
             texts = [_text(one.get(column, "")) for column in columns]
             if "problem" in one:
                 texts[-1] = one["problem"]
-            table.add_row(*map(escape, texts))
+            table.add_row(*map(output.text, texts))
     output.write(table)
 
 

@@ -62,6 +62,8 @@ def guarded(run: Callable[[], object]) -> int:
             return _fail_usage(error)
         if os.environ.get("MEMLA_TRACEBACK"):
             raise
+        if isinstance(error, OSError):
+            _give_up_stdout()
         what = " ".join(str(error).split())[:300]
         return _fail(
             f"unexpected {type(error).__name__}: {what}", "MEMLA_TRACEBACK=1 shows where it is from"

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def text(value: str) -> str:
+    """A text from a model or a file, with nothing in it that formats or steers the terminal."""
+    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", value))
 
 
 def write_json(value: object) -> None:
@@ -28,14 +38,16 @@ def write(*lines: object) -> None:
         console.print(line)
 
 
-def note(text: str) -> None:
+def note(line: str) -> None:
     """A line on stderr."""
-    Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True).print(text)
+    Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True).print(line)
 
 
 def table(title: str, *columns: str, numbers: int = 0) -> Table:
     """An empty table; its last ``numbers`` columns are aligned at the right."""
-    made = Table(title=escape(title), title_justify="left", title_style="bold")
+    made = Table(
+        title=text(title), title_justify="left", title_style="bold", min_width=cell_len(title)
+    )
     for index, column in enumerate(columns):
         right = index >= len(columns) - numbers
         made.add_column(column, justify="right" if right else "left", overflow="fold")
@@ -50,13 +62,13 @@ def percent(probability: float | None) -> str:
 
 
 @contextmanager
-def status(text: str) -> Iterator[None]:
+def status(doing: str) -> Iterator[None]:
     """Say what takes time, while it does and if stderr is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    with console.status(escape(text)):
+    with console.status(escape(doing)):
         yield
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -216,7 +217,7 @@ def test_a_clean_dataset_passes_and_a_broken_one_does_not(memla, tmp_path, bench
     clean = memla("dataset", "check", benchmark_file, "--json")
     assert not [one for one in clean.json if one["severity"] == "error"], clean.out
     assert clean.status == 0
-    with open(benchmark_file, encoding="utf-8") as stream:
+    with Path(benchmark_file).open(encoding="utf-8") as stream:
         value = json.loads(stream.readline())
     value["edit"]["th"]["prompt"] = "เมืองหลวงคือ"
     broken = tmp_path / "broken.jsonl"
@@ -229,7 +230,24 @@ def test_a_clean_dataset_passes_and_a_broken_one_does_not(memla, tmp_path, bench
 
 def test_text_goes_out_in_utf_8_whatever_the_terminal_says(model_folder):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "memla.cli.main", "ask", model_folder, "日本の首都は", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "memla.cli.main",
+        "ask",
+        model_folder,
+        "日本の首都は",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout.decode("utf-8"))) == {"answer", "p"}
+
+
+def test_what_a_model_says_cannot_steer_the_terminal():
+    from memla.cli.output import text
+
+    shown = text("[bold]東\x1b[2J京\r")
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+    assert shown.startswith(r"\[bold]東")
