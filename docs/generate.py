@@ -17,6 +17,8 @@ def first_paragraph(thing: object) -> str:
 
 def editors_page() -> str:
     """Every registered editor with its settings."""
+    from pydantic import BaseModel
+
     from memla import EDITORS
 
     lines = ["# Editors", "", "Every editor by name, with its settings and their defaults.", ""]
@@ -27,7 +29,7 @@ def editors_page() -> str:
         lines += [f"Presets: {presets}.", "", "| setting | default | |", "|---|---|---|"]
         for setting, field in editor.config_class.model_fields.items():
             default = field.get_default(call_default_factory=True)
-            shown = "its own settings" if hasattr(default, "model_fields") else f"`{default!r}`"
+            shown = "its own settings" if isinstance(default, BaseModel) else f"`{default!r}`"
             about = " ".join((field.description or "").split()).replace("|", "\\|")
             lines.append(f"| `{setting}` | {shown} | {about} |")
         lines.append("")
