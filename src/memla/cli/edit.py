@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
 from memla.cli import output
 from memla.cli.fact_files import read_references, requests_from_options, sources_of
@@ -101,12 +102,19 @@ def edit(
         }
         result = {"folder": str(folder), "editor": made.name, "languages": languages}
         output.write_json(result | {"edit": found.describe()})
-        return
-    table = output.table(
-        f"The edit is in {folder}", "language", "before", "after", "p(new) before", "after",
-        numbers=2,
-    )  # fmt: skip
-    for request, first, second in zip(written, before, after, strict=True):
+    else:
+        output.write(_table(folder, written, before, after))
+
+
+def _table(
+    folder: Path,
+    requests: Sequence[EditRequest],
+    before: Sequence[dict[str, Any]],
+    after: Sequence[dict[str, Any]],
+) -> Table:
+    columns = ("language", "before", "after", "p(new) before", "after")
+    table = output.table(f"The edit is in {folder}", *columns, numbers=2)
+    for request, first, second in zip(requests, before, after, strict=True):
         table.add_row(
             language_name(request.language),
             output.text(first["answer"]),
@@ -114,7 +122,7 @@ def edit(
             output.percent(first["p_new"]),
             output.percent(second["p_new"]),
         )
-    output.write(table)
+    return table
 
 
 def refuse_existing(folder: Path) -> None:

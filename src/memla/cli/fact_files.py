@@ -33,12 +33,8 @@ def requests_from_options(
         SettingError: Both are given, or the options lack one.
         DataError: The file or the fact cannot be used.
     """
-    options = {
-        "--prompt": prompt,
-        "--subject": subject,
-        "--target-new": target_new,
-        "--target-true": target_true,
-    }
+    names = ("--prompt", "--subject", "--target-new", "--target-true")
+    options = dict(zip(names, (prompt, subject, target_new, target_true), strict=True))
     given = [name for name, value in options.items() if value is not None]
     if file is not None:
         if given:
@@ -46,11 +42,12 @@ def requests_from_options(
         return read_requests(file)
     if not given:
         return ()
-    for name in ("--prompt", "--subject"):
-        if options[name] is None:
-            raise SettingError(
-                f"{name} is missing beside {given[0]}", hint="a fact needs --prompt and --subject"
-            )
+    missing = [name for name in ("--prompt", "--subject") if options[name] is None]
+    if missing:
+        raise SettingError(
+            f"{missing[0]} is missing beside {given[0]}",
+            hint="a fact needs --prompt and --subject",
+        )
     value = {
         "fact": subject,
         "language": language,

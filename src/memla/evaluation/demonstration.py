@@ -15,7 +15,7 @@ from memla.evaluation.references import References
 from memla.evaluation.results import CaseResult, Plan
 from memla.evaluation.runner import case_seed
 from memla.evaluation.summary import Cell, Run, summarize
-from memla.facts import EditCase, EditRequest, Probe, ProbeKind
+from memla.facts import EditCase, EditRequest, ProbeKind
 from memla.models.language_model import LanguageModel
 from memla.records import Record
 
@@ -105,13 +105,7 @@ def demonstrate(
             f"fact {case.id!r} is not told in language {source_language!r}",
             hint="it has: " + " ".join(case.requests),
         )
-    shown = [
-        probe
-        for probe in case.probes
-        if probe.kind is ProbeKind.EDIT
-        or (probe.kind is ProbeKind.NEIGHBORHOOD and probe.language == source_language)
-    ]
-    before = _look(model, shown, case)
+    before = _look(model, case, source_language)
     given = references.for_case(case) if references is not None else ()
     start = time.perf_counter()
     edit = editor.edit(
@@ -122,7 +116,7 @@ def demonstrate(
     )
     seconds = time.perf_counter() - start
     with edit.applied(model) as edited:
-        after = _look(edited, shown, case)
+        after = _look(edited, case, source_language)
     return Demonstration(
         request=case.requests[source_language],
         editor=editor.name,
@@ -143,7 +137,13 @@ class _Look:
     """With answers of the right length, as metrics want them."""
 
 
-def _look(model: LanguageModel, shown: Sequence[Probe], case: EditCase) -> _Look:
+def _look(model: LanguageModel, case: EditCase, source: str) -> _Look:
+    shown = [
+        probe
+        for probe in case.probes
+        if probe.kind is ProbeKind.EDIT
+        or (probe.kind is ProbeKind.NEIGHBORHOOD and probe.language == source)
+    ]
     return _Look(observe(model, shown, decoding="until_stop"), observe(model, case.probes))
 
 

@@ -37,16 +37,13 @@ def observe(
     """
     likelihoods = _likelihoods(model, probes, batch_size)
     gold = [model.answer_ids(probe.answer, probe.language) for probe in probes]
-    prompts = [probe.prompt for probe in probes]
-    if decoding == "gold_length":
-        lengths = [len(ids) for ids in gold]
-        generations = model.generate(
-            prompts, max_new_tokens=lengths, stop="length", batch_size=batch_size
-        )
-    else:
-        generations = model.generate(
-            prompts, max_new_tokens=MAX_NEW_TOKENS, stop="answer", batch_size=batch_size
-        )
+    by_length = decoding == "gold_length"
+    generations = model.generate(
+        [probe.prompt for probe in probes],
+        max_new_tokens=[len(ids) for ids in gold] if by_length else MAX_NEW_TOKENS,
+        stop="length" if by_length else "answer",
+        batch_size=batch_size,
+    )
     return [
         Observation(
             probe=probe,
