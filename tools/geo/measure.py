@@ -48,7 +48,7 @@ def questions(corpus: Corpus, seed: int = 7) -> Iterator[Question]:
 
     for fact in corpus.facts:
         subject, relation, thing = fact
-        for code in LANGUAGES:
+        for code in corpus.languages:
             ways = corpus.statements[relation][code]
             taught = corpus.templates(fact, code)
             if code not in corpus.known[fact]:

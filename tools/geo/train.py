@@ -35,7 +35,6 @@ from tools.geo.tokenizer import encode, train_tokenizer
 
 LENGTHS = (8, 10, 12, 14, 16, 20, 24, 32, 48, 64)
 """Texts are batched by length in these few shapes, which keeps the allocator's memory flat."""
-TOKENS_PER_BATCH = 4096
 GROUP_LENGTH = 24
 SUBJECT_BLOCKS = (0, 1)
 ANSWER_BLOCK = 4
@@ -72,7 +71,9 @@ class Reader:
         return Item([*prompt, *answer, 0], len(prompt), first, last)
 
 
-def batches(corpus: Corpus, reader: Reader, chance: random.Random) -> Iterator[list[Item]]:
+def batches(
+    corpus: Corpus, reader: Reader, chance: random.Random, tokens: int
+) -> Iterator[list[Item]]:
     """Batches of texts of like length, for ever."""
     waiting: dict[int, list[Item]] = {length: [] for length in LENGTHS}
     while True:
@@ -83,7 +84,7 @@ def batches(corpus: Corpus, reader: Reader, chance: random.Random) -> Iterator[l
             if length is not None:
                 waiting[length].append(item)
         for length, items in waiting.items():
-            size = TOKENS_PER_BATCH // length // 8 * 8
+            size = tokens // length // 8 * 8
             while len(items) >= size:
                 ready.append(items[:size])
                 del items[:size]
@@ -187,7 +188,7 @@ class Trainer:
         """Train for ``options.steps`` steps."""
         started, cpu = time.monotonic(), time.process_time()
         mean = alignment = 0.0
-        source = batches(self.corpus, self.reader, self.chance)
+        source = batches(self.corpus, self.reader, self.chance, self.options.batch_tokens)
         for step in range(self.options.steps):
             self._set_rate(step)
             loss = self._text_loss(next(source))
@@ -234,7 +235,8 @@ class Trainer:
 
     def _group_loss(self) -> tuple[Tensor, Tensor]:
         """Language-model loss and alignment loss of one batch of aligned texts."""
-        items, numbers = group_batch(self.corpus, self.reader, self.chance, groups=24, size=4)
+        groups = self.options.batch_tokens // 170
+        items, numbers = group_batch(self.corpus, self.reader, self.chance, groups, size=4)
         device = self.options.device
         places, wanted = targets(items, GROUP_LENGTH, self.chance, context_share=0.0)
         mask = None
@@ -277,6 +279,8 @@ def main() -> None:
     parser.add_argument("--d-model", type=int, default=192)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--vocabulary", type=int, default=12288)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--languages", default=",".join(facts.LANGUAGES))
     parser.add_argument("--alignment", type=float, default=1.0, help="weight of the alignment loss")
     parser.add_argument("--path-mask", type=float, default=1.0, help="share of the usual masking")
     parser.add_argument("--seed", type=int, default=0)
@@ -284,7 +288,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    corpus = Corpus(facts.load(Path(options.facts)))
+    languages = tuple(options.languages.split(","))
+    corpus = Corpus(facts.load(Path(options.facts)), languages=languages)
     tokenizer = train_tokenizer(corpus, options.vocabulary)
     Path(options.out).mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(Path(options.out) / "tokenizer.json"))

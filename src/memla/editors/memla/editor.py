@@ -69,7 +69,7 @@ class MemlaEditor:
         facts = sorted({request.fact for request in targets})
         others = [request.without_target() for request in references if request.fact not in facts]
         chosen = self._choose(model, requests, others, seed, facts)
-        locality = self._locality(targets, others, seed, facts)
+        locality = self._locality(requests, others, seed, facts)
         info = self._info(model, requests, seed) | {
             "neurons": chosen.report(model.n_layers),
             "locality_prompts": len(locality),
@@ -122,7 +122,7 @@ class MemlaEditor:
 
     def _locality(
         self,
-        targets: Sequence[EditRequest],
+        requests: Sequence[EditRequest],
         references: Sequence[EditRequest],
         seed: int,
         facts: Sequence[str],
@@ -130,14 +130,18 @@ class MemlaEditor:
         """The prompts that should stay as they are, drawn without regard to their order."""
         if self.config.locality_weight == 0:
             return []
-        sources = {request.language for request in targets}
+        sources = {request.language for request in written(requests)}
         everywhere = self.config.locality_languages == "all"
         pool = sorted(
             {item for item in references if everywhere or item.language in sources},
             key=lambda item: (item.fact, item.language, item.text),
         )
         order = torch.randperm(len(pool), generator=generator_for(seed, "locality", *facts))
-        return [pool[index] for index in order[: self.config.locality_prompts].tolist()]
+        drawn = [pool[index] for index in order.tolist()]
+        if self.config.locality_choice == "relation":
+            relations = {(request.language, request.prompt) for request in requests}
+            drawn.sort(key=lambda item: (item.language, item.prompt) not in relations)
+        return drawn[: self.config.locality_prompts]
 
     def _editors(
         self, model: LanguageModel, chosen: Chosen, generator: torch.Generator
