@@ -61,11 +61,7 @@ class EditRequest(Record):
     def text(self) -> str:
         """The prompt with the subject in its place."""
         start, _ = self.subject_span
-        return (
-            self.prompt[:start]
-            + self.subject
-            + self.prompt[start + len(PLACEHOLDER) :]
-        )
+        return self.prompt[:start] + self.subject + self.prompt[start + len(PLACEHOLDER) :]
 
     @property
     def subject_span(self) -> tuple[int, int]:

@@ -1,0 +1,1 @@
+"""What makes the bundled model and benchmark."""

@@ -32,23 +32,29 @@ VARIANTS = {
     "neither": (0.0, 0.0),
 }
 SETTING = (
-    f"Four runs of {STEPS} steps with six languages ({', '.join(LANGUAGES)}), width 128, 6 blocks and"
-    f" batches of half the size, one seed each. Then {LIMIT} validation facts of `mkeb-geo` are edited"
-    " with MEMLA (`recommended`). *Transfer* is the mean over the other five languages; figures are"
-    " percentages after the edit."
+    f"Four runs of {STEPS} steps with six languages ({', '.join(LANGUAGES)}), width 128, 6 blocks"
+    f" and batches of half the size, one seed each. Then {LIMIT} validation facts of `mkeb-geo` are"
+    " edited with MEMLA (`recommended`). *Transfer* is the mean over the other five"
+    " languages; figures are percentages after the edit."
 )
 """What the table says about itself."""
 
 
 def train(folder: Path, alignment: float, path_mask: float) -> None:
     """Train one variant and export it."""
-    subprocess.run(
-        [sys.executable, "-m", "tools.geo.train", "--out", str(folder / "run")]
-        + ["--steps", str(STEPS), "--d-model", "128", "--batch-tokens", "2048", "--threads", "1"]
-        + ["--languages", ",".join(LANGUAGES), "--vocabulary", "8192"]
-        + ["--alignment", str(alignment), "--path-mask", str(path_mask)],
-        check=True,
-    )
+    options = {
+        "out": folder / "run",
+        "steps": STEPS,
+        "d-model": 128,
+        "batch-tokens": 2048,
+        "threads": 1,
+        "languages": ",".join(LANGUAGES),
+        "vocabulary": 8192,
+        "alignment": alignment,
+        "path-mask": path_mask,
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    subprocess.run([sys.executable, "-m", "tools.geo.train", *words], check=True)
     export(folder / "run", folder / "model")
 
 

@@ -33,9 +33,7 @@ class Builder:
     def __init__(self, corpus: Corpus, known: list[bool], seed: int) -> None:
         self.corpus = corpus
         self.seed = seed
-        self.facts = [
-            fact for fact in corpus.facts if len(corpus.known[fact]) == len(LANGUAGES)
-        ]
+        self.facts = [fact for fact in corpus.facts if len(corpus.known[fact]) == len(LANGUAGES)]
         knows = dict(zip(corpus.facts, known, strict=True))
         self.known = {fact: knows[fact] for fact in self.facts}
         self.by_relation: dict[str, list[Triple]] = defaultdict(list)
@@ -71,7 +69,6 @@ class Builder:
         if new is None:
             return None
         neighbors = self._neighbors(fact, new, chance)
-        names = self.corpus.names
         wanted, description = PROPERTIES[relation]
         record: dict[str, Any] = {
             "example_id": 0,
@@ -95,23 +92,31 @@ class Builder:
             },
         }
         for code in LANGUAGES:
-            ways = self.corpus.statements[relation][code]
-            prompt = ways["statements"][0]
-            record["edit"][code] = {
-                "prompt": prompt,
-                "subject": names[subject][code],
-                "target_new": names[new][code],
-                "target_true": names[true][code],
-            }
-            record["paraphrase_prompts"][code] = [
-                way.replace("{}", names[subject][code]) for way in ways["unseen"]
-            ]
-            others = [names[neighbor[0]][code] for neighbor in neighbors]
-            record["neighborhood_subjects"][code] = others
-            record["neighborhood_prompts"][code] = [prompt.replace("{}", name) for name in others]
-            record["neighborhood_answers"][code] = [names[thing][code] for _, _, thing in neighbors]
+            self._add_prompts(record, code, fact, new, neighbors)
         self._add_chains(record, fact, new, chance)
         return record
+
+    def _add_prompts(
+        self, record: dict[str, Any], code: str, fact: Triple, new: str, neighbors: list[Triple]
+    ) -> None:
+        """The request, its paraphrases and the neighbours in one language."""
+        subject, relation, true = fact
+        names = self.corpus.names
+        ways = self.corpus.statements[relation][code]
+        prompt = ways["statements"][0]
+        record["edit"][code] = {
+            "prompt": prompt,
+            "subject": names[subject][code],
+            "target_new": names[new][code],
+            "target_true": names[true][code],
+        }
+        record["paraphrase_prompts"][code] = [
+            way.replace("{}", names[subject][code]) for way in ways["unseen"]
+        ]
+        others = [names[neighbor[0]][code] for neighbor in neighbors]
+        record["neighborhood_subjects"][code] = others
+        record["neighborhood_prompts"][code] = [prompt.replace("{}", name) for name in others]
+        record["neighborhood_answers"][code] = [names[thing][code] for _, _, thing in neighbors]
 
     def _new_target(self, fact: Triple, chance: random.Random) -> str | None:
         """Another object of the relation; every name differs from, and is no part of, the old."""
@@ -183,18 +188,28 @@ class Builder:
             record["multi_hop_new_answer"][code] = [
                 self.corpus.names[chain["after"][-1][2]][code] for _, chain in chains
             ]
-        seen = {thing for _, chain in chains for side in chain.values() for t in side for thing in (t[0], t[2])}
+        seen = {
+            thing
+            for _, chain in chains
+            for side in chain.values()
+            for t in side
+            for thing in (t[0], t[2])
+        }
         record["labels"] = {entity: self.corpus.names[entity] for entity in sorted(seen)}
 
 
 def main(model_folder: str, target: str, seed: str = "2024") -> None:
     """Build all records and write them as gzipped JSON Lines, the same bytes each time."""
     corpus = Corpus(facts.load(Path("build/facts.json")))
-    records = Builder(corpus, known_everywhere(load_model(model_folder), corpus), int(seed)).records()
+    records = Builder(
+        corpus, known_everywhere(load_model(model_folder), corpus), int(seed)
+    ).records()
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     Path(target).write_bytes(gzip.compress(lines.encode("utf-8"), mtime=0))
     counts = Counter((record["split"], record["relation"]) for record in records)
-    sys.stderr.write(f"{len(records)} records: {dict(Counter(r['split'] for r in records))} {dict(counts)}\n")
+    sys.stderr.write(
+        f"{len(records)} records: {dict(Counter(r['split'] for r in records))} {dict(counts)}\n"
+    )
 
 
 if __name__ == "__main__":

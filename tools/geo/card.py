@@ -1,6 +1,6 @@
 """Write the model card of ``mini`` from what was measured.
 
-    python -m tools.geo.card build src/memla/bundled/mini/README.md
+python -m tools.geo.card build src/memla/bundled/mini/README.md
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ library_name: transformers
 ---
 # mini
 
-A small GPT-2 ({parameters:.2f} M parameters, bfloat16) that knows about {facts} facts of geography in
-twelve languages. It ships with memla so that knowledge editing can be tried, tested and compared
+A small GPT-2 ({parameters:.2f} M parameters, bfloat16) that knows about {facts} facts of geography
+in twelve languages. It ships with memla so that knowledge editing can be tried, tested and compared
 without a download. **It is a toy made for this purpose**: it was trained by us on facts stated in
 templates, its representations were aligned between languages on purpose, and how far an edit
 travels in it says nothing about a large multilingual model.
@@ -84,7 +84,9 @@ def ablation(path: Path) -> str:
     columns = list(content["rows"][0])
     lines.append("| " + " | ".join(columns) + " |")
     lines.append("|" + "---|" * len(columns))
-    lines += ["| " + " | ".join(str(row[name]) for name in columns) + " |" for row in content["rows"]]
+    lines += [
+        "| " + " | ".join(str(row[name]) for name in columns) + " |" for row in content["rows"]
+    ]
     return "\n".join([*lines, "", content.get("reading", ""), ""])
 
 
@@ -96,10 +98,11 @@ def main(build: str, target: str) -> None:
     facts = json.loads((folder / "facts.json").read_text("utf-8"))
     shape, options = run["shape"], run["options"]
     training = (
-        f"{shape['layers']} blocks, width {shape['d_model']}, {shape['heads']} heads, byte-level BPE of"
-        f" {shape['vocabulary']} tokens. {run['step']} steps, seed {options['seed']}, Muon for the"
-        f" matrices and AdamW for the rest; {run['seconds'] / 60:.0f} minutes on {options['threads']}"
-        f" CPU cores ({run['cpu_seconds'] / 60:.0f} CPU minutes). `tools/geo/train.py` says how."
+        f"{shape['layers']} blocks, width {shape['d_model']}, {shape['heads']} heads,"
+        f" byte-level BPE of {shape['vocabulary']} tokens. {run['step']} steps, seed {options['seed']}, Muon for"
+        f" the matrices and AdamW for the rest; {run['seconds'] / 60:.0f} minutes on"
+        f" {options['threads']} CPU cores ({run['cpu_seconds'] / 60:.0f} CPU minutes)."
+        " `tools/geo/train.py` says how."
     )
     d, vocabulary, layers = shape["d_model"], shape["vocabulary"], shape["layers"]
     parameters = (vocabulary + shape["positions"]) * d + layers * (12 * d * d + 13 * d) + 2 * d
@@ -110,7 +113,7 @@ def main(build: str, target: str) -> None:
         training=training,
         withheld=report["withheld"]["n"],
     )
-    text += "\n" + table(report) + "\n\nBy relation, exact / beats wrong:\n\n" + relations(report) + "\n"
+    text += f"\n{table(report)}\n\nBy relation, exact / beats wrong:\n\n{relations(report)}\n"
     text += ablation(Path(__file__).with_name("ablation.json"))
     Path(target).write_text(text, "utf-8")
 

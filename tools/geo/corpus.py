@@ -83,7 +83,9 @@ class Corpus:
         self.entities = sorted(self.names)
         self._locales = {code: Locale.parse(code) for code in LANGUAGES}
         self._fact_weights = list(
-            itertools.accumulate(RELATION_WEIGHT.get(relation, 1.0) for _, relation, _ in self.facts)
+            itertools.accumulate(
+                RELATION_WEIGHT.get(relation, 1.0) for _, relation, _ in self.facts
+            )
         )
         self._trained_chains = [
             chain for chain in self.chains if chain[0] not in self.held_out_cities
@@ -156,9 +158,7 @@ class Corpus:
             name = f"{name} ({names[chance.choice(spoken)]})"
         return self.fill(language, template, name, thing, opening)
 
-    def draw_group(
-        self, chance: random.Random, size: int, multi_hop: float
-    ) -> list[Document]:
+    def draw_group(self, chance: random.Random, size: int, multi_hop: float) -> list[Document]:
         """One fact, or chain, put the same way in ``size`` languages: what alignment compares."""
         if chance.random() < multi_hop:
             city, relation, answer, spoken = chance.choice(self._trained_chains)
@@ -172,9 +172,7 @@ class Corpus:
             index = chance.randrange(6)
             ways = {code: self.templates(fact, code)[index] for code in spoken}
         chosen = chance.sample(spoken, min(size, len(spoken)))
-        return [
-            self.fill(code, ways[code], self.names[subject][code], answer) for code in chosen
-        ]
+        return [self.fill(code, ways[code], self.names[subject][code], answer) for code in chosen]
 
     def _draw_language(self, chance: random.Random, spoken: tuple[str, ...]) -> str:
         weights = [LANGUAGE_WEIGHT.get(code, 1.0) for code in spoken]
@@ -200,7 +198,9 @@ class Corpus:
         subject, _, thing = fact
         other = chance.choice(self.known[fact])
         index = chance.randrange(3)
-        first = self.fill(other, self.templates(fact, other)[index], self.names[subject][other], thing)
+        first = self.fill(
+            other, self.templates(fact, other)[index], self.names[subject][other], thing
+        )
         opening = f"{first.prompt}{first.answer} = "
         template = self.templates(fact, language)[index]
         return self.fill(language, template, self.names[subject][language], thing, opening)

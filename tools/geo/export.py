@@ -1,6 +1,6 @@
 """Write ``mini`` in the Hugging Face layout: bfloat16 weights, tokenizer, configuration.
 
-    python -m tools.geo.export build/mini src/memla/bundled/mini
+python -m tools.geo.export build/mini src/memla/bundled/mini
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,13 @@ from babel import Locale
 from babel.core import get_global
 
 LANGUAGES = ("en", "zh", "fr", "de", "ja", "ko", "pt", "ru", "it", "es", "pl", "th")
-OWN_SCRIPT = {"zh": "CJK", "ja": "CJK HIRAGANA KATAKANA", "ko": "HANGUL", "ru": "CYRILLIC", "th": "THAI"}
+OWN_SCRIPT = {
+    "zh": "CJK",
+    "ja": "CJK HIRAGANA KATAKANA",
+    "ko": "HANGUL",
+    "ru": "CYRILLIC",
+    "th": "THAI",
+}
 SOURCES = Path(__file__).parent / "sources"
 PROPERTIES = {
     "country": ("P17", "the country a city lies in"),
@@ -33,7 +40,9 @@ PROPERTIES = {
 
 # Disputed territories, lands where nobody lives, and codes that are part of another territory:
 # no fact of theirs is worth an argument.
-LEFT_OUT = frozenset("PS TW XK EH AQ BV HM TF GS UM IO IC EA AC CP CQ DG TA".split())
+LEFT_OUT = frozenset(
+    "PS TW XK EH AQ BV HM TF GS UM IO IC EA AC CP CQ DG TA".split()  # noqa: SIM905
+)
 # CLDR 47 still gives Bulgaria the lev; it has the euro since 2026-01-01.
 OUTDATED_CURRENCY = frozenset({"BG"})
 
@@ -86,7 +95,7 @@ def collect() -> Geography:
     return _unambiguous(names, triples)
 
 
-def _labels(lookup, locales) -> Labels | None:  # type: ignore[no-untyped-def]
+def _labels(lookup: Callable[[Locale], str | None], locales: Mapping[str, Locale]) -> Labels | None:
     """Names in all languages, cleaned, or None where one is missing or in a foreign script."""
     labels: Labels = {}
     for code, locale in locales.items():
@@ -129,7 +138,12 @@ def _only_official_language(territory: str) -> str | None:
     return official[0].split("_")[0] if len(official) == 1 else None
 
 
-def _add_cities(names, triples, territories, locales) -> None:  # type: ignore[no-untyped-def]
+def _add_cities(
+    names: dict[str, Labels],
+    triples: list[tuple[str, str, str]],
+    territories: Sequence[str],
+    locales: Mapping[str, Locale],
+) -> None:
     """The cities time zones are named after; a Latin-script name falls back to the zone's own."""
     capitals = set((SOURCES / "capitals.txt").read_text("utf-8").split())
     for zone, territory in sorted(get_global("zone_territories").items()):
@@ -137,8 +151,8 @@ def _add_cities(names, triples, territories, locales) -> None:  # type: ignore[n
             continue
         fallback = zone.split("/")[-1].replace("_", " ")
 
-        def city(locale, zone=zone, fallback=fallback):  # type: ignore[no-untyped-def]
-            label = dict(locale.time_zones.get(zone) or {}).get("city")
+        def city(locale: Locale, zone: str = zone, fallback: str = fallback) -> str | None:
+            label: str | None = dict(locale.time_zones.get(zone) or {}).get("city")
             return label or (fallback if locale.language not in OWN_SCRIPT else None)
 
         labels = _labels(city, locales)
@@ -189,7 +203,9 @@ def main(target: str) -> None:
     content = {"names": geography.names, "triples": geography.triples}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=0), "utf-8")
     counts = Counter(relation for _, relation, _ in geography.triples)
-    sys.stderr.write(f"{len(geography.names)} entities, {len(geography.triples)} facts: {dict(counts)}\n")
+    sys.stderr.write(
+        f"{len(geography.names)} entities, {len(geography.triples)} facts: {dict(counts)}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What ``mini`` knows, per language, beside what guessing would give.
 
-    python -m tools.geo.measure src/memla/bundled/mini build/knowledge.json
+python -m tools.geo.measure src/memla/bundled/mini build/knowledge.json
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as nn
 
 
@@ -72,7 +72,9 @@ class LeanGPT2:
         for layer in range(self.shape.layers):
             block = f"transformer.h.{layer}."
             joined = self._linear(self._norm(stream, block + "ln_1"), block + "attn.c_attn")
-            query, key, value = joined.view(batch, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)
+            query, key, value = joined.view(batch, length, 3, heads, d // heads).permute(
+                2, 0, 3, 1, 4
+            )
             visible = mask if mask is not None and layer < masked_blocks else causal
             mixed = _attend(query, key, value, visible)
             mixed = mixed.transpose(1, 2).reshape(batch, length, d)
@@ -118,7 +120,7 @@ class HeadLoss(torch.autograd.Function):
     ROWS = 192
 
     @staticmethod
-    def forward(ctx: Any, normed: Tensor, head: Tensor, wanted: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: FunctionCtx, normed: Tensor, head: Tensor, wanted: Tensor) -> Tensor:  # type: ignore[override]
         """States [n, d], head [vocabulary, d], wanted tokens [n]; -100 marks rows to leave out."""
         counts = wanted >= 0
         number = counts.sum()
@@ -145,7 +147,7 @@ class HeadLoss(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
         """Both slopes are known since the forward pass."""
         state_slope, head_slope = ctx.saved_tensors
         return state_slope.float() * gradient, head_slope * gradient, None
