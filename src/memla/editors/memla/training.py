@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from memla.editors.memla.adam import Adam
 from memla.editors.memla.adapters import LayerEditors
 from memla.editors.memla.objective import Evaluation, Objective
 from memla.errors import EditError
@@ -45,45 +46,47 @@ def train(objective: Objective, editors: Mapping[int, LayerEditors], schedule: S
     The stopping rule is looked at before each step, so what is returned was evaluated as it is.
 
     Raises:
-        EditError: The loss is no longer a finite number.
+        EditError: The loss or its gradient is no longer finite.
     """
-    optimizer, parameters = _optimizer(editors, schedule)
+    optimizer = _optimizer(editors, schedule)
     first: Evaluation | None = None
     step = 0
     while True:
         with torch.set_grad_enabled(step < schedule.steps):
             now = objective.evaluate()
         if not now.loss.isfinite():
-            raise EditError(
-                f"the loss is {now.loss.item()} after {step} steps",
-                hint="lower learning_rate, or load the model in float32",
-            )
+            raise _diverged("loss", str(now.loss.item()), step)
         first = first or now
         reason = _reason_to_stop(now, step, schedule)
         if reason is not None:
             return Trained(step, reason, first, now)
         # Gradients of the editors alone: the model's own .grad fields stay as they are.
-        for parameter, gradient in zip(
-            parameters, torch.autograd.grad(now.loss, parameters), strict=True
-        ):
-            parameter.grad = gradient
-        optimizer.step()
+        gradients = torch.autograd.grad(now.loss, optimizer.parameters)
+        if not all(gradient.isfinite().all() for gradient in gradients):
+            raise _diverged("gradient", "not finite", step)
+        optimizer.step(gradients)
         step += 1
 
 
-def _optimizer(
-    editors: Mapping[int, LayerEditors], schedule: Schedule
-) -> tuple[torch.optim.Adam, list[Tensor]]:
-    groups: dict[float, list[Tensor]] = {}
+def _diverged(what: str, value: str, step: int) -> EditError:
+    return EditError(
+        f"the {what} is {value} after {step} steps",
+        hint="lower learning_rate, or load the model in float32",
+    )
+
+
+def _optimizer(editors: Mapping[int, LayerEditors], schedule: Schedule) -> Adam:
+    parameters: list[Tensor] = []
+    rates: list[float] = []
     for _, layer in sorted(editors.items()):
         for editor, rate in (
             (layer.specific, schedule.learning_rate),
             (layer.shared, schedule.shared_learning_rate),
         ):
             if editor is not None:
-                groups.setdefault(rate, []).extend(editor.parameters())
-    optimizer = torch.optim.Adam([{"params": group, "lr": rate} for rate, group in groups.items()])
-    return optimizer, [parameter for group in groups.values() for parameter in group]
+                parameters += editor.parameters()
+                rates += [rate] * len(editor.parameters())
+    return Adam(parameters, rates)
 
 
 def _reason_to_stop(now: Evaluation, step: int, schedule: Schedule) -> str | None:
