@@ -7,11 +7,11 @@ several tokens.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+import regex
 import torch
 
 from memla.errors import DataError, ModelError
@@ -20,8 +20,12 @@ from memla.models.tokens import prompt_ids
 if TYPE_CHECKING:
     from memla.models.language_model import LanguageModel
 
-SENTENCE_END = re.compile(r"[。！？]|(?<=\w{3})[.!?](?=\s)")
-"""Where a sentence ends; the full stop of an initial or of ``St.`` is none."""
+SENTENCE_END = regex.compile(r"[。！？]|(?<=[\p{L}\p{M}\p{N}_]{3}|[\p{Hangul}\p{Thai}])[.!?](?=\s)")
+"""Where a sentence ends; the full stop of an initial or of ``St.`` is none.
+
+Korean and Thai have no such abbreviations of names, but names of one or two letters; a Thai name
+can end in a mark, which is no letter.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +146,5 @@ def _text(model: LanguageModel, ids: list[int], stop: str) -> str:
     if stop == "length":
         return text
     line = text.strip().partition("\n")[0]
-    return SENTENCE_END.split(line + " ", maxsplit=1)[0].strip()
+    end = SENTENCE_END.search(line + " ")
+    return line[: end.start()].strip() if end else line

@@ -143,6 +143,9 @@ def write(model: LanguageModel, text: str, *, stop: str, limit: int = 40) -> tup
         (" J. R. R. Tolkien. He", "J. R. R. Tolkien"),
         ("กรุงเทพ<|endoftext|>", "กรุงเทพ"),
         (" 3.14\n", "3.14"),
+        ("มินสก์.", "มินสก์"),
+        (" 로마.\n", "로마"),
+        (" Рим. Да", "Рим"),
     ],
 )
 def test_an_answer_ends_with_its_line_sentence_or_text(text: str, answer: str) -> None:
