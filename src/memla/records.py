@@ -62,6 +62,9 @@ def describe_validation(error: ValidationError) -> str:
     """The first complaint of a validation in one line: key, what is wrong, value."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"]) or "value"
+    if first["type"] == "value_error":
+        key = f"{key}: " if first["loc"] else ""
+        return f"{key}{first['ctx']['error']}"
     shown = repr(first.get("input"))
     if len(shown) > 80:
         shown = shown[:77] + "..."

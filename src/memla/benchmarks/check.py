@@ -47,6 +47,8 @@ def check_file(path: Path) -> list[Finding]:
         if "not JSON" not in error.message and "expected an object" not in error.message:
             raise
         found.append(Finding(severity="error", check="json", message=str(error)))
+    if not values and not found:
+        found.append(Finding(severity="error", check="json", message="has no record"))
     records = []
     for where, value in values:
         try:

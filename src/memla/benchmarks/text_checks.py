@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import regex
 
@@ -67,7 +68,7 @@ def own_script(text: str, language: str) -> str | None:
     """Letters of another script than the language's; give the text without names."""
     letters = _LETTER.findall(text)
     own = _OWN_SCRIPT[LANGUAGES[language].script]
-    share = sum(bool(own.fullmatch(letter)) for letter in letters) / max(len(letters), 1)
+    share = len(own.findall("".join(letters))) / max(len(letters), 1)
     if letters and share < SHARE_OF_OWN_SCRIPT:
         return f"only {share:.0%} of its letters are of the language's script"
     return None
@@ -134,7 +135,7 @@ def contains(text: str, name: str, language: str) -> bool:
     if len(name) < 2:
         return False
     text, name = text.casefold(), name.casefold()
-    if language in _UNSPACED:
+    if name not in text or language in _UNSPACED:
         return name in text
     return regex.search(rf"(?<!\w){regex.escape(name)}(?!\w)", text) is not None
 
@@ -156,8 +157,11 @@ def other_numerals(text: str, english: str, language: str) -> str | None:
     return f"has the numbers {list(mine)}, the English text {list(theirs)}"
 
 
+@lru_cache(maxsize=4096)
 def width(text: str) -> int:
     """Columns of a text: two for a character of China, Japan or Korea, none for a mark."""
+    if text.isascii():
+        return len(text)
     return sum(
         2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text

@@ -53,7 +53,10 @@ def ask(
             stack.enter_context(edit.applied(loaded))
         (found,) = loaded.generate([text], max_new_tokens=max_new_tokens, stop="answer")
         log_prob = found.log_prob
-        if found.text:
+        # The end mark is no part of the answer. What was not written as this language joins an
+        # answer to its prompt keeps the probability of all that was written.
+        ids = loaded.compose(text, found.text, code).answer_ids if found.text else ()
+        if ids and found.token_ids[: len(ids)] == tuple(ids):
             (score,) = loaded.log_probs([text], [found.text], [code])
             log_prob = score.joint
     probability = math.exp(log_prob)

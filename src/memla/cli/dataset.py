@@ -27,25 +27,28 @@ def check(
     """Find everything that is wrong with a file; the exit status is 1 if there are errors."""
     from memla.benchmarks.check import check_file
 
-    findings = check_file(file)
+    with output.status("checking ..."):
+        findings = check_file(file)
     errors = sum(finding.severity == "error" for finding in findings)
     if as_json:
         output.write_json([finding.model_dump(mode="json") for finding in findings])
     else:
         if findings:
-            table = output.table(str(file), "", "record", "language", "key", "finding")
+            table = output.table(str(file), "", "check", "record", "key", "finding")
             for finding in findings:
                 texts = (
                     finding.severity,
+                    finding.check,
                     finding.record or "",
-                    finding.language or "",
-                    finding.key,
+                    finding.key or finding.language or "",
                     finding.message,
                 )
                 table.add_row(*map(output.text, texts))
             output.write(table)
-        output.write(
-            f"{errors} errors, {len(findings) - errors} warnings in {output.text(str(file))}"
+        errors_and_warnings = (
+            output.count(errors, "error"),
+            output.count(len(findings) - errors, "warning"),
         )
+        output.write(f"{', '.join(errors_and_warnings)} in {output.text(str(file))}")
     if errors:
         raise typer.Exit(1)

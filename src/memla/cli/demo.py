@@ -54,6 +54,12 @@ def demo(
     with output.status("loading ..."):
         from memla.benchmarks import load_benchmark
         from memla.cli.cases import find_case
+
+        # What can be wrong with the options is found before torch is loaded.
+        data = load_benchmark(benchmark)
+        wanted = fact or (DEMO_FACT if benchmark == DEFAULT_BENCHMARK else None)
+        case = find_case(data, wanted)
+
         from memla.evaluation.demonstration import demonstrate
         from memla.evaluation.references import References
         from memla.evaluation.results import Plan
@@ -61,9 +67,6 @@ def demo(
         from memla.models.loading import load_model
 
         made = make_editor(Plan(editor=editor, preset=preset, settings=changes))
-        data = load_benchmark(benchmark)
-        wanted = fact or (DEMO_FACT if benchmark == DEFAULT_BENCHMARK else None)
-        case = find_case(data, wanted)
         train = data.cases(split="train") if "train" in data.card.sizes else ()
         loaded = load_model(model, device=device)
     with output.status("editing ..."):
@@ -110,6 +113,7 @@ def _tables(shown: Demonstration) -> Iterator[Table | str]:
             output.percent(change.after.p_true),
         )
     table.caption = "* the edit was made in this language"
+    table.caption_justify = "left"
     yield table
     if shown.neighbors:
         table = output.table("Other facts, which shall stay", "prompt", "right", "before", "after")
@@ -123,7 +127,11 @@ def _tables(shown: Demonstration) -> Iterator[Table | str]:
 def _score_table(shown: Demonstration) -> Table:
     source = shown.request.language
     values = {(cell.metric, cell.target): cell.value for cell in shown.scores}
-    table = output.table("Scores of this edit, in percent", "metric", source, "transfer", numbers=2)
+    table = output.table(
+        "Scores of this edit, in percent", "metric", language_name(source), "transfer", numbers=2
+    )
+    table.caption = "transfer: the mean over the other languages"
+    table.caption_justify = "left"
     for metric in ("ES", "PS", "NS", "NS_before", "QS", "EM", "NS_agreement"):
         if (metric, source) in values:
             cells = (values.get((metric, target)) for target in (source, "transfer"))

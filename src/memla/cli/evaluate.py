@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from memla.evaluation.results import Plan
     from memla.evaluation.summary import Cell, Run
 
+WIDTH_OF_INTERVALS = 110
+"""Columns of a window in which the intervals of all metrics fit beside their values."""
 SHOWN = ("ES", "PS", "NS", "QS", "EM", "POR", "NS_retention")
 
 
@@ -137,6 +139,7 @@ def _note_failures(run: Run) -> None:
 
 def _tables(run: Run, cells: list[Cell]) -> list[Table | str]:
     tables: list[Table | str] = []
+    wide = output.window_width() >= WIDTH_OF_INTERVALS
     for source in run.plan.source_languages:
         found = {(cell.metric, cell.target): cell for cell in cells if cell.source == source}
         for suffix, title in (("", "after"), ("_before", "before")):
@@ -144,19 +147,26 @@ def _tables(run: Run, cells: list[Cell]) -> list[Table | str]:
                 metric for metric in SHOWN if any(name == metric + suffix for name, _ in found)
             ]
             title = f"{run.plan.editor} on {run.plan.model}, edited in {source}: {title} the edit"
-            table = output.table(title, "target", *metrics, numbers=len(metrics))
+            columns = [metric.replace("NS_retention", "NS kept") for metric in metrics]
+            table = output.table(title, "target", *columns, numbers=len(metrics))
             for target in (*run.plan.target_languages, "transfer"):
                 name = target if target == "transfer" else language_name(target)
-                row = (_cell(found.get((metric + suffix, target))) for metric in metrics)
+                row = (_cell(found.get((metric + suffix, target)), wide) for metric in metrics)
                 table.add_row(name, *row, end_section=target == run.plan.target_languages[-1])
             tables.append(table)
-    tables.append("Percent, with half the width of the 95 % interval.")
+    tables.append(
+        "Percent, with half the width of the 95 % interval."
+        if wide
+        else "Percent; 95 % intervals are shown in a wider window, and by --json."
+    )
     if run.folder is not None:
         tables.append(f"The run is in {run.folder.path}")
     return tables
 
 
-def _cell(cell: Cell | None) -> str:
+def _cell(cell: Cell | None, with_interval: bool) -> str:  # noqa: FBT001
     if cell is None:
         return ""
+    if not with_interval:
+        return f"{cell.value:.1f}"
     return f"{cell.value:.1f} ±{(cell.high - cell.low) / 2:.1f}"

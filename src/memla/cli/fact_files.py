@@ -95,6 +95,8 @@ def _request_objects(path: Path, value: object) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         common = {key: entry for key, entry in value.items() if key != "requests"}
         value = value.get("requests", [{}])
+    if not common and value == [{}]:
+        return []
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise DataError(
             f"{path}: requests is not a list of objects", hint="see `memla edit --help`"

@@ -22,7 +22,8 @@ def editors(name: NameArgument = None, *, as_json: JsonOption = False) -> None:
     from memla.editors import EDITORS
 
     found = [_editor(one, detailed=name is not None) for one in ([name] if name else EDITORS)]
-    _show("Editors", found, ("name", "presets", "about"), as_json=as_json)
+    columns = ("name", "presets", "about")
+    _show("Editors", found, columns, detailed=name is not None, as_json=as_json)
 
 
 def benchmarks(name: NameArgument = None, *, as_json: JsonOption = False) -> None:
@@ -33,7 +34,8 @@ def benchmarks(name: NameArgument = None, *, as_json: JsonOption = False) -> Non
         found = [load_benchmark(name).card.model_dump(mode="json")]
     else:
         found = [_benchmark(one) for one in BENCHMARKS]
-    _show("Benchmarks", found, ("name", "languages", "sizes", "licence"), as_json=as_json)
+    columns = ("name", "languages", "sizes", "licence")
+    _show("Benchmarks", found, columns, detailed=name is not None, as_json=as_json)
 
 
 def models(name: NameArgument = None, *, as_json: JsonOption = False) -> None:
@@ -44,7 +46,7 @@ def models(name: NameArgument = None, *, as_json: JsonOption = False) -> None:
         found = [_model(name)]
     else:
         found = [{"name": one, "about": "comes with memla"} for one in bundled.MODELS]
-    _show("Models", found, ("name", "about"), as_json=as_json)
+    _show("Models", found, ("name", "about"), detailed=name is not None, as_json=as_json)
 
 
 def _editor(name: str, *, detailed: bool) -> dict[str, Any]:
@@ -87,12 +89,17 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _show(
-    title: str, found: Sequence[dict[str, Any]], columns: Sequence[str], *, as_json: bool
+    title: str,
+    found: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    *,
+    detailed: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
         output.write_json(list(found))
         return
-    if len(found) == 1 and not set(columns) >= set(found[0]):
+    if detailed:
         table = output.table(str(found[0]["name"]), "", "")
         for key, value in found[0].items():
             for label, entry in _flat(key, value):

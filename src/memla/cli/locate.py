@@ -74,13 +74,15 @@ def locate(
     if requests and fact is not None:
         raise SettingError("--fact and a fact of your own exclude each other", hint="use one")
     with output.status("loading ..."):
-        from memla.attribution.knowledge_neurons import locate_neurons
         from memla.benchmarks import load_benchmark
         from memla.cli.cases import find_case
+
+        requests = requests or tuple(find_case(load_benchmark(benchmark), fact).requests.values())
+
+        from memla.attribution.knowledge_neurons import locate_neurons
         from memla.models.loading import load_model
 
         config = _config(preset, changes)
-        requests = requests or tuple(find_case(load_benchmark(benchmark), fact).requests.values())
         others = read_references(references).without(requests)
         loaded = load_model(model, device=device, dtype=dtype)
     with output.status("locating ..."):
@@ -88,7 +90,7 @@ def locate(
     if as_json:
         output.write_json(neurons.to_json())
     else:
-        _show(neurons, requests, loaded)
+        _show(neurons, requests, loaded, quorum=config.quorum)
 
 
 def _config(preset: str, changes: dict[str, object]) -> AttributionConfig:
@@ -108,7 +110,11 @@ def _config(preset: str, changes: dict[str, object]) -> AttributionConfig:
 
 
 def _show(
-    neurons: KnowledgeNeurons, requests: tuple[EditRequest, ...], model: LanguageModel
+    neurons: KnowledgeNeurons,
+    requests: tuple[EditRequest, ...],
+    model: LanguageModel,
+    *,
+    quorum: float,
 ) -> None:
     layers = [str(layer) for layer in range(model.n_layers)]
     shown = f"Knowledge neurons of {requests[0].text!r}, by layer"
@@ -117,4 +123,7 @@ def _show(
     for name, found in (rows | {"shared": neurons.shared}).items():
         counts = (str(count) if count else "" for count in found.by_layer(model.n_layers))
         table.add_row(name, str(len(found)), *counts)
+    share = "all" if quorum == 1 else f"at least {quorum:.0%} of the"
+    table.caption = f"shared: found in {share} languages"
+    table.caption_justify = "left"
     output.write(table)

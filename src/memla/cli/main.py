@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -64,6 +65,8 @@ def guarded(run: Callable[[], object]) -> int:
             raise
         if isinstance(error, OSError):
             _give_up_stdout()
+            if error.errno == errno.ENOSPC:
+                return _fail(f"the result cannot be written: {error.strerror}", "make room")
         what = " ".join(str(error).split())[:300]
         return _fail(
             f"unexpected {type(error).__name__}: {what}", "MEMLA_TRACEBACK=1 shows where it is from"

@@ -54,6 +54,16 @@ def table(title: str, *columns: str, numbers: int = 0) -> Table:
     return made
 
 
+def count(number: int, what: str) -> str:
+    """A number of things: "1 error", "2 errors"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def window_width() -> int:
+    """Columns of the terminal, or of the text when there is none."""
+    return Console().width
+
+
 def percent(probability: float | None) -> str:
     """A probability in [0, 1] for a reader: "84.0 %", "< 0.1 %"."""
     if probability is None:

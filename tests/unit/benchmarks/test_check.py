@@ -333,6 +333,13 @@ def test_records_before_a_truncated_line_are_still_checked(clean, write):
     assert found(path) == [("json", None), ("final punctuation", "zh")]
 
 
+def test_a_file_without_a_record_is_found(tmp_path):
+    path = tmp_path / "ว่าง.jsonl"
+    path.write_text("\n", encoding="utf-8")
+    (finding,) = check_file(path)
+    assert (finding.severity, finding.message) == ("error", "has no record")
+
+
 def test_a_value_that_is_not_an_object_is_found(clean, write):
     assert found(write(["ไม่ใช่"])) == [("shape", None)]
     assert found(write([clean, ["ไม่ใช่"]], "records.jsonl")) == [("json", None)]

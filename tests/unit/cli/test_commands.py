@@ -225,7 +225,7 @@ def test_a_clean_dataset_passes_and_a_broken_one_does_not(memla, tmp_path, bench
     found = memla("dataset", "check", broken, "--json")
     assert found.status == 1
     assert any(one["language"] == "th" for one in found.json)
-    assert "errors" in memla("dataset", "check", broken).out
+    assert "1 error" in memla("dataset", "check", broken).out
 
 
 def test_text_goes_out_in_utf_8_whatever_the_terminal_says(model_folder):

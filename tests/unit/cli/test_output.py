@@ -1,0 +1,48 @@
+"""What tables and answers say to a reader."""
+
+from __future__ import annotations
+
+import math
+
+from memla.cli import output
+from memla.models.loading import load_model
+
+
+def test_one_of_a_thing_is_singular():
+    assert [output.count(number, "error") for number in (0, 1, 2)] == [
+        "0 errors",
+        "1 error",
+        "2 errors",
+    ]
+
+
+def test_an_empty_file_is_an_error_with_the_name_of_its_check(memla, tmp_path):
+    (tmp_path / "空.jsonl").touch()
+    found = memla("dataset", "check", "空.jsonl")
+    assert found.status == 1
+    assert "has no record" in found.out
+    assert "1 error, 0 warnings in 空.jsonl" in found.out
+
+
+def test_the_only_benchmark_is_listed_like_one_of_many(memla):
+    assert "Benchmarks" in memla("benchmarks").out
+
+
+def test_intervals_are_left_out_where_they_would_be_wrapped(
+    memla, model_folder, benchmark_file, quick, monkeypatch
+):
+    command = ("evaluate", "--model", model_folder, "--benchmark", benchmark_file, "--limit", "1")
+    narrow = memla(*command, *quick, "--source-language", "th")
+    assert "±" not in narrow.out
+    assert "wider window" in narrow.out
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "±" in memla(*command, *quick, "--source-language", "th").out
+
+
+def test_the_probability_of_an_answer_is_that_of_what_was_written(memla, model_folder):
+    # Russian joins answers with a space, and the toy model goes on without one.
+    question = "Столица Франции —"
+    (written,) = load_model(model_folder).generate([question], max_new_tokens=24, stop="answer")
+    said = memla("ask", model_folder, question, "--language", "ru", "--json").json
+    assert said["answer"] == written.text
+    assert said["p"] >= math.exp(written.log_prob) * 0.999
