@@ -113,7 +113,7 @@ def dataset_means(
     """
     if config.baseline != "dataset_mean":
         return {}
-    layers = config.layers or tuple(range(model.n_layers))
+    layers = config.layers_of(model.n_layers)
     means = {}
     for language in {target.language: None for target in targets}:
         values = [

@@ -40,7 +40,9 @@ class AttributionConfig(Record):
     ``recommended``
         What gave edits that travel and spare other facts in our own trials: attribution at the
         subject's last token, minus what other facts of the relation use as well, relative to each
-        fact's maximum, and language-independent from a third of the languages on.
+        layer's maximum, in the first half of the model without its first layers (layer 0 holds
+        the largest scores of all and would be nearly all that is found), and language-independent
+        from a third of the languages on.
     """
 
     site: Site = "down_in"
@@ -88,6 +90,10 @@ class AttributionConfig(Record):
     """Thresholds of single languages in place of ``threshold``."""
     layers: tuple[int, ...] | None = None
     """Only these layers are looked at, from 0; none given: all."""
+    depth: tuple[float, float] | None = None
+    """Only layers whose number, as a share of the number of layers, is at least the first and
+    below the second are looked at; none given: all. Says for any model what ``layers`` says
+    for one."""
     prompt_share: float = Field(default=0.0, ge=0, lt=1)
     """A neuron must be selected in more than this share of a language's prompts; 0 is their
     union."""
@@ -118,7 +124,9 @@ class AttributionConfig(Record):
             "quadrature": "gauss_legendre",
             "steps": 8,
             "multi_token": "first_token",
-            "threshold": 0.1,
+            "scope": "layer",
+            "threshold": 0.15,
+            "depth": (0.1, 0.5),
             "quorum": 4 / 12,
             "contrast": 4,
         },
@@ -155,6 +163,13 @@ class AttributionConfig(Record):
             raise ValueError("layers are counted from 0 and at least one is needed")
         return None if value is None else tuple(sorted(set(value)))
 
+    @field_validator("depth")
+    @classmethod
+    def _ordered_depth(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0 <= value[0] < value[1] <= 1:
+            raise ValueError("depth goes from a smaller to a larger share, both in [0, 1]")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for value in (self.threshold, *self.language_thresholds.values()):
@@ -163,6 +178,18 @@ class AttributionConfig(Record):
             if self.method != "top_k" and not 0 < value <= 1:
                 raise ValueError(f"method {self.method} takes a threshold in (0, 1], not {value}")
         return self
+
+    def layers_of(self, n_layers: int) -> tuple[int, ...]:
+        """The layers that are looked at in a model of so many.
+
+        Never none: of a model so shallow that no layer lies in ``depth``, the nearest is taken.
+        """
+        chosen = self.layers if self.layers is not None else tuple(range(n_layers))
+        if self.depth is None:
+            return chosen
+        low, high = (share * n_layers for share in self.depth)
+        inside = tuple(layer for layer in chosen if low <= layer < high)
+        return inside or (min(chosen, key=lambda layer: abs(layer - (low + high) / 2)),)
 
     def threshold_for(self, language: str) -> float:
         """Threshold of a language: its own, or the common one."""

@@ -186,11 +186,12 @@ def continue_variants(
     layout = _layout(model, read, layers, values.shape[2])
     offsets = [position - read.start for position in positions]
     with ExitStack() as stack:
-        for index, (layer, module) in enumerate(site_modules(model, layers, site).items()):
+        for index, module in enumerate(site_modules(model, layers, site).values()):
             change = _writer(values[index], index, offsets, layout)
             stack.enter_context(replace_output(module, change))
-            if layout.joins_late and index:
-                stream = read.block_inputs[layer]
+        if layout.joins_late:
+            for layer in range(layers[0] + 1, model.n_layers):
+                stream = read.block_inputs.get(layer)
                 stack.enter_context(_joining(model.block(layer), stream, layout))
         hidden = _run(model, read, layout)
     shape = (len(layers), layout.passages, layout.nodes, layout.chain, hidden.shape[-1])
@@ -215,16 +216,18 @@ def _writer(
 
 
 @contextmanager
-def _joining(block: nn.Module, stream: Tensor, layout: _Layout) -> Iterator[None]:
-    """Let the variants of a block's own layer enter the batch in front of it."""
-    packed = stream.repeat(1, layout.per_row, 1)
-    rows = packed.repeat_interleave(layout.rows // layout.passages, dim=0)
+def _joining(block: nn.Module, stream: Tensor | None, layout: _Layout) -> Iterator[None]:
+    """Let the variants of a block's own layer, if it has any, enter the batch in front of it."""
+    rows = None
+    if stream is not None:
+        packed = stream.repeat(1, layout.per_row, 1)
+        rows = packed.repeat_interleave(layout.rows // layout.passages, dim=0)
 
     def join(
         _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         hidden = args[0] if args else next(iter(kwargs.values()))
-        grown = torch.cat([hidden, rows.to(hidden.dtype)])
+        grown = hidden if rows is None else torch.cat([hidden, rows.to(hidden.dtype)])
 
         def adapt(value: Any) -> Any:  # noqa: ANN401
             if value is hidden:

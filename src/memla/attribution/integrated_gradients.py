@@ -122,7 +122,7 @@ def layers_of(model: LanguageModel, config: AttributionConfig) -> tuple[int, ...
     Raises:
         SettingError: The model has not all of them.
     """
-    layers = config.layers or tuple(range(model.n_layers))
+    layers = config.layers_of(model.n_layers)
     if layers[-1] >= model.n_layers:
         raise SettingError(
             f"layers {list(layers)} are not all in {model.name!r}",

@@ -227,7 +227,11 @@ def _selected(tables: Sequence[Scores], language: str, config: AttributionConfig
         neuron
         for table in tables
         for neuron in select(
-            table, config.threshold_for(language), config.scope, config.method, config.layers
+            table,
+            config.threshold_for(language),
+            config.scope,
+            config.method,
+            config.layers_of(len(table)),
         )
     )
     needed = config.prompt_share * len(tables)

@@ -125,6 +125,7 @@ def test_in_float64_the_difference_from_the_equations_is_rounding(family):
         {"objective": "log_probability", "multi_token": "joint"},
         {"multi_token": "first_token"},
         {"layers": (1,)},
+        {"layers": (0, 1), "multi_token": "joint"},
         {"layers": (0, 2), "multi_token": "joint", "position": "subject_last"},
         {"quadrature": "gauss_legendre"},
         {"quadrature": "trapezoid"},

@@ -277,6 +277,7 @@ def test_a_mask_of_another_model_is_an_error():
         {"language_thresholds": {"th": 7.0}},
         {"layers": ()},
         {"layers": (-1,)},
+        {"depth": (0.6, 0.2)},
         {"cross_languages": ()},
         {"quorum": 0},
         {"steps": 0},
@@ -298,3 +299,20 @@ def test_an_unknown_preset_or_language_is_named_with_the_nearest():
 def test_a_configuration_survives_json():
     config = AttributionConfig.preset("authors")
     assert AttributionConfig.model_validate_json(config.to_json()) == config
+
+
+def test_depth_says_for_any_model_which_layers_are_looked_at():
+    early = AttributionConfig(depth=(0.1, 0.5))
+    assert early.layers_of(6) == (1, 2)
+    assert early.layers_of(24) == tuple(range(3, 12))
+    assert early.layers_of(1) == (0,)
+    assert AttributionConfig(depth=(0.5, 1.0), layers=(0, 3)).layers_of(4) == (3,)
+    assert AttributionConfig().layers_of(3) == (0, 1, 2)
+
+
+def test_no_neuron_is_found_outside_the_depth(tiny_model):
+    config = SETTINGS.model_copy(update={"depth": (0.3, 0.6)})
+    found = locate_neurons(tiny_model, ALL, config)
+    assert found.per_language
+    for neurons in found.per_language.values():
+        assert set(neurons.layers) == {1}

@@ -37,7 +37,12 @@ def edited(
     seed: int = 0,
     **changes: object,
 ) -> WeightDelta:
-    config = MemlaConfig.preset(preset, {"steps": 3, **changes})
+    settings: dict[str, object] = {"steps": 3, **changes}
+    if preset == "recommended":
+        # A model of three layers has few to spare: look at all of them.
+        everywhere = {"depth": None, "scope": "global", "threshold": 0.1}
+        settings["identification"] = everywhere | dict(settings.get("identification", {}))
+    config = MemlaConfig.preset(preset, settings)
     return MemlaEditor(config).edit(
         model, requests or requests_from("zh"), references=references, seed=seed
     )
@@ -255,6 +260,29 @@ def test_locality_prompts_are_drawn_whatever_their_order_and_never_of_the_edited
         assert size_of(other, 64) == size_of(one, 64)
     everywhere = edited(tiny_model, references=REFERENCES, locality_languages="all")
     assert details(everywhere)["locality_prompts"] == 4
+
+
+def test_locality_prompts_of_the_edited_relation_are_drawn_first(tiny_model: LanguageModel) -> None:
+    rivers = tuple(
+        EditRequest(fact=name, language="zh", prompt="流经{}的河是", subject=name, target_true="河")
+        for name in ("甲", "乙", "丙", "丁")
+    )
+    edit = edited(tiny_model, references=(*rivers, *REFERENCES), locality_prompts=2)
+    assert details(edit)["locality_facts"] == ["france", "japan"]
+    facts = {
+        fact
+        for seed in range(5)
+        for fact in details(
+            edited(
+                tiny_model,
+                references=(*rivers, *REFERENCES),
+                locality_prompts=2,
+                locality_choice="any",
+                seed=seed,
+            )
+        )["locality_facts"]
+    }
+    assert facts & {"甲", "乙", "丙", "丁"}
 
 
 def test_several_languages_and_facts_are_written_at_once(tiny_model: LanguageModel) -> None:

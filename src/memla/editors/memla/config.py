@@ -68,7 +68,7 @@ class MemlaConfig(EditorConfig):
     the paper; P in the authors' code. Skipped where a request has no ``target_true``."""
     old_weight: float = Field(default=2.0, ge=0)
     """Weight of that term; 2 in the authors' code."""
-    locality_weight: float = Field(default=1.0, ge=0)
+    locality_weight: float = Field(default=5.0, ge=0)
     """Weight of the divergence KL(before || edited) of the next token after other facts' prompts,
     taken from ``references``. The paper has no such term, and in our trials an edit without it
     overwrote most other facts. Without references there is none."""
@@ -76,6 +76,10 @@ class MemlaConfig(EditorConfig):
     """Number of those prompts at most; drawn with the edit's seed."""
     locality_languages: Literal["source", "all"] = "source"
     """Languages of those prompts: the ones the edit is written in, or all that are given."""
+
+    locality_choice: Literal["relation", "any"] = "relation"
+    """Which of them are drawn first: those of the edited fact's relation, told by their prompt
+    in the same language, which an edit disturbs most; or any."""
 
     learning_rate: float = Field(default=1e-2, gt=0, le=1e3)
     """Adam's step for the language-specific editor, and for both unless the next is set. Not

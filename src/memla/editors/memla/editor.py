@@ -73,6 +73,7 @@ class MemlaEditor:
         info = self._info(model, requests, seed) | {
             "neurons": chosen.report(model.n_layers),
             "locality_prompts": len(locality),
+            "locality_facts": sorted({request.fact for request in locality}),
         }
         if not chosen:
             return WeightDelta({}, model.fingerprint(), info | {"steps": 0, "stopped": "skipped"})

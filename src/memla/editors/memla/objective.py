@@ -176,23 +176,6 @@ def make_objective(
         return replace(objective, before=objective.log_probs()[len(objective.token) :])
 
 
-def _composed(
-    model: LanguageModel, requests: Sequence[EditRequest], separator: Separator
-) -> tuple[list[TokenizedAnswer], dict[int, TokenizedAnswer]]:
-    """The new answers after their prompts, and the old ones that are known, by request."""
-
-    def composed(request: EditRequest, answer: str) -> TokenizedAnswer:
-        return compose(model.tokenizer, request.text, answer, request.language, separator=separator)
-
-    new = [composed(request, request.target_new or "") for request in requests]
-    old = {
-        index: composed(request, request.target_true)
-        for index, request in enumerate(requests)
-        if request.target_true is not None
-    }
-    return new, old
-
-
 def _scored_places(answers: Sequence[TokenizedAnswer]) -> list[tuple[int, int, int]]:
     """Row, position before the token, and token, for every token of every answer."""
     return [

@@ -212,7 +212,9 @@ def _alternatives(
         yield _split(located, neurons, sources, identification, "relaxed", count)
     if on_empty == "top_k":
         neurons = {
-            language: select(scores, top_k, "global", "top_k", identification.layers)
+            language: select(
+                scores, top_k, "global", "top_k", identification.layers_of(len(scores))
+            )
             for language, scores in located.scores.items()
         }
         yield _split(located, neurons, sources, identification, "top_k", 0)
@@ -229,7 +231,7 @@ def _select_wider(
         wider = min(1.0, threshold / factor)
     else:
         wider = threshold * factor
-    return select(scores, wider, config.scope, config.method, config.layers)
+    return select(scores, wider, config.scope, config.method, config.layers_of(len(scores)))
 
 
 def _split(
