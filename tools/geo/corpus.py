@@ -51,6 +51,8 @@ class Document:
     answer: str
     subject_start: int = 0
     subject_end: int = 0
+    can_be_disturbed: bool = True
+    """Whether it stays true and readable when words of its prompt are missing."""
 
 
 class Corpus:
@@ -191,7 +193,8 @@ class Corpus:
         one, other = chance.sample(self.languages, 2)
         name = self.names[entity][one]
         title = self._locales[one].languages[other]
-        return Document(other, f"{name} – {title}:", self.answer(other, entity), 0, len(name))
+        answer = self.answer(other, entity)
+        return Document(other, f"{name} – {title}:", answer, 0, len(name), can_be_disturbed=False)
 
     def _draw_parallel(self, chance: random.Random, fact: Triple, language: str) -> Document:
         """The fact in another language, " = ", and again in this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +55,12 @@ class LeanGPT2:
         self.parameters = {
             name: value.to(device).requires_grad_() for name, value in values.items()
         }
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Take over the weights of an earlier run."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(values[name])
 
     def hidden(
         self, ids: Tensor, *, mask: Tensor | None = None, masked_blocks: int = 0
