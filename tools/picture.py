@@ -1,4 +1,7 @@
-"""Draw what ``memla demo`` shows: memla demo --json | python -m tools.picture docs/images/demo.svg."""
+"""Draw what ``memla demo`` shows.
+
+memla demo --json | python -m tools.picture docs/images/demo.svg
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 from memla.languages import language_name
 
 ROW, LEFT, WIDTH, RIGHT = 26, 96, 300, 330
-OLD, NEW, INK, PALE = "#b0b7c3", "#1f6feb", "#24292f", "#eaeef2"
+OLD, NEW, SPAN, INK, PALE = "#b0b7c3", "#1f6feb", "#b6d0f7", "#24292f", "#eaeef2"
 FONT = "font-family=\"system-ui, 'Noto Sans', 'Noto Sans CJK SC', 'Noto Sans Thai', sans-serif\""
 
 
@@ -20,10 +23,12 @@ def draw(shown: dict[str, Any]) -> str:
     languages: dict[str, Any] = shown["languages"]
     height = 86 + ROW * len(languages)
     fact = shown["fact"]
-    title = f"{fact['prompt'].replace('{}', fact['subject'])} {fact['target_true']} → {fact['target_new']}"
+    asked = fact["prompt"].replace("{}", fact["subject"])
+    title = f"{asked} {fact['target_true']} → {fact['target_new']}"
+    box = f"0 0 {LEFT + WIDTH + RIGHT} {height}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" '
-        f'role="img" aria-label="{escape(title)}" {FONT}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" {FONT}>',
+        f"<title>{escape(title)}</title>",
         f'<rect width="100%" height="100%" rx="8" fill="#ffffff" stroke="{PALE}"/>',
         _text(16, 28, title, size=15, weight="600"),
         _text(16, 50, _subtitle(shown), size=12, fill="#57606a"),
@@ -32,16 +37,15 @@ def draw(shown: dict[str, Any]) -> str:
         y = 78 + ROW * row
         before, after = change["before"], change["after"]
         name = language_name(code) + (" *" if code == shown["source_language"] else "")
-        x_before, x_after = LEFT + 8 + WIDTH * before["p_new"], LEFT + 8 + WIDTH * after["p_new"]
+        start = LEFT + 8
+        x_before, x_after = start + WIDTH * before["p_new"], start + WIDTH * after["p_new"]
         parts += [
             _text(16, y + 4, name, size=12),
-            f'<line x1="{LEFT + 8}" x2="{LEFT + 8 + WIDTH}" y1="{y}" y2="{y}" stroke="{PALE}" stroke-width="6" '
-            'stroke-linecap="round"/>',
-            f'<line x1="{x_before:.1f}" x2="{x_after:.1f}" y1="{y}" y2="{y}" stroke="{NEW}" '
-            'stroke-width="6" stroke-linecap="round" opacity="0.35"/>',
+            _line(start, start + WIDTH, y, PALE),
+            _line(x_before, x_after, y, SPAN),
             f'<circle cx="{x_before:.1f}" cy="{y}" r="5" fill="{OLD}"/>',
             f'<circle cx="{x_after:.1f}" cy="{y}" r="6" fill="{NEW}"/>',
-            _text(LEFT + WIDTH + 28, y + 4, f"{before['answer']} → {after['answer']}", size=12),
+            _text(start + WIDTH + 20, y + 4, f"{before['answer']} → {after['answer']}", size=12),
         ]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -49,8 +53,15 @@ def draw(shown: dict[str, Any]) -> str:
 def _subtitle(shown: dict[str, Any]) -> str:
     source = language_name(shown["source_language"])
     return (
-        f"edited in {source} (*) with {shown['editor']} on mini in {shown['seconds']:.1f} s; probability of"
-        " the new answer before (grey) and after (blue), and what the model answers"
+        f"edited in {source} (*) with {shown['editor']} on mini, in {shown['seconds']:.1f} s: "
+        "probability of the new answer before (grey) and after (blue), and the answers"
+    )
+
+
+def _line(start: float, end: float, y: float, color: str) -> str:
+    return (
+        f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}" stroke="{color}" '
+        'stroke-width="6" stroke-linecap="round"/>'
     )
 
 

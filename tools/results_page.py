@@ -8,15 +8,16 @@ from pathlib import Path
 
 from memla.evaluation.summary import Cell, Run, compare, read_run, summarize
 from memla.languages import MKEB_LANGUAGES
-from tools.results import LIMIT, SOURCES, VARIANTS
+from tools.results import ABLATION_LIMIT, LIMIT, SOURCES, VARIANTS
 
 INTRODUCTION = f"""\
 # Results on the bundled model
 
 What MEMLA does on `mini` and `mkeb-geo`, as measured by `python -m tools.results`: the first
-{LIMIT} test facts, each edited in English and, separately, in Chinese, and asked in twelve languages.
-Numbers are percentages with 95 % intervals from a paired bootstrap over facts (1,000 draws, seed 0).
-Settings were chosen on the validation split; the test split was only measured.
+{LIMIT} test facts (for ablations and the control the first {ABLATION_LIMIT}), each edited in English
+and, separately, in Chinese, and asked in twelve languages. Numbers are percentages with 95 %
+intervals from a paired bootstrap over facts (1,000 draws, seed 0). Settings were chosen on the
+validation split; the test split was only measured.
 
 ```{{warning}}
 `mini` is a small GPT-2 that we trained on facts of geography, with representations aligned between

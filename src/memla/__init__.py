@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from memla.editors import EDITORS
     from memla.editors.base import Editor
     from memla.editors.edits import Edit
+    from memla.editors.memla.config import MemlaConfig
+    from memla.editors.memla.editor import MemlaEditor
     from memla.editors.peft_adapter import export_peft, import_peft
     from memla.editors.storage import load_edit
     from memla.errors import MemlaError
@@ -39,6 +41,8 @@ _HOMES = {
     "Editor": "memla.editors.base",
     "KnowledgeNeurons": "memla.attribution.knowledge_neurons",
     "LanguageModel": "memla.models.language_model",
+    "MemlaConfig": "memla.editors.memla.config",
+    "MemlaEditor": "memla.editors.memla.editor",
     "MemlaError": "memla.errors",
     "NeuronSet": "memla.attribution.neuron_sets",
     "Plan": "memla.evaluation.results",
@@ -64,6 +68,8 @@ __all__ = [
     "Editor",
     "KnowledgeNeurons",
     "LanguageModel",
+    "MemlaConfig",
+    "MemlaEditor",
     "MemlaError",
     "NeuronSet",
     "Plan",

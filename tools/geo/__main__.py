@@ -9,8 +9,10 @@ BUNDLED = "src/memla/bundled"
 STEPS = (
     ("facts", "build/facts.json"),
     ("train", "--out", "build/first", "--steps", "2500"),
-    ("train", "--out", "build/mini", "--start", "build/first", "--steps", "900")
-    + ("--rate", "0.4", "--noise", "0.5", "--seed", "1"),
+    (
+        *("train", "--out", "build/mini", "--start", "build/first", "--steps", "900"),
+        *("--rate", "0.4", "--noise", "0.5", "--seed", "1"),
+    ),
     ("export", "build/mini", f"{BUNDLED}/mini"),
     ("measure", f"{BUNDLED}/mini", "build/knowledge.json"),
     ("card", "build", f"{BUNDLED}/mini/README.md"),

@@ -43,8 +43,8 @@ relation's most frequent answer would get.
 * **edit prompt**: the statement that `mkeb-geo` edits.
 * **trained**: a random template the fact was taught with.
 * **never paired**: a template that was taught with other facts, never with this one.
-* **unseen**: a template that never appeared in training, though the tokenizer was fitted to its words;
-  the paraphrases of `mkeb-geo`.
+* **unseen**: a template that never appeared in training, though the tokenizer was fitted to its
+  words; the paraphrases of `mkeb-geo`.
 * **multi-hop held out**: questions about cities that never appeared in a multi-hop question.
 * **withheld**: {withheld} fact-language pairs that were never stated in that language in any form,
   not through multi-hop questions, a capital or an aligned group either.
@@ -96,17 +96,20 @@ def main(build: str, target: str) -> None:
     folder = Path(build)
     report = json.loads((folder / "knowledge.json").read_text("utf-8"))
     runs = [
-        json.loads((folder / name / "training.json").read_text("utf-8")) for name in ("first", "mini")
+        json.loads((folder / name / "training.json").read_text("utf-8"))
+        for name in ("first", "mini")
     ]
     facts = json.loads((folder / "facts.json").read_text("utf-8"))
     shape = runs[0]["shape"]
     training = " ".join(
         [
-            f"{shape['layers']} blocks, width {shape['d_model']}, {shape['heads']} heads, byte-level",
-            f"BPE of {shape['vocabulary']} tokens; Muon for the matrices, AdamW for the rest.",
-            f"{runs[0]['step']} steps, then {runs[1]['step']} in which half of the prompts have words",
-            f"missing or random tokens put in; {sum(run['cpu_seconds'] for run in runs) / 60:.0f} minutes",
-            "on one CPU core. `tools/geo/train.py` says how.",
+            f"{shape['layers']} blocks, width {shape['d_model']}, {shape['heads']} heads,",
+            f"byte-level BPE of {shape['vocabulary']} tokens;",
+            "Muon for the matrices, AdamW for the rest.",
+            f"{runs[0]['step']} steps, then {runs[1]['step']} in which half of the prompts have",
+            "words missing or random tokens put in;",
+            f"{sum(run['cpu_seconds'] for run in runs) / 60:.0f} minutes on one CPU core.",
+            " `tools/geo/train.py` says how.",
         ]
     )
     d, vocabulary, layers = shape["d_model"], shape["vocabulary"], shape["layers"]

@@ -1,8 +1,8 @@
-"""Train ``mini`` from nothing, in two runs of together under an hour on one core.
+r"""Train ``mini`` from nothing, in two runs of together under an hour on one core.
 
     python -m tools.geo.train --steps 2500 --out build/first
-    python -m tools.geo.train --steps 900 --out build/mini \\
-        --start build/first --rate 0.4 --noise 0.5 --seed 1
+    python -m tools.geo.train --steps 900 --out build/mini --start build/first \
+        --rate 0.4 --noise 0.5 --seed 1
 
 The second run goes on from the first with prompts in which words are missing or random tokens put
 in, so that the model copes with templates it has never met.
@@ -228,9 +228,7 @@ class Trainer:
         started, cpu = time.monotonic(), time.process_time()
         mean = alignment = 0.0
         options = self.options
-        source = batches(
-            self.corpus, self.reader, self.chance, options.batch_tokens, options.noise
-        )
+        source = batches(self.corpus, self.reader, self.chance, options.batch_tokens, options.noise)
         for step in range(self.options.steps):
             self._set_rate(step)
             loss = self._text_loss(next(source))

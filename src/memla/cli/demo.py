@@ -27,7 +27,7 @@ from memla.languages import language_name, parse_language
 if TYPE_CHECKING:
     from memla.evaluation.demonstration import Demonstration
 
-DEMO_FACT: str | None = None
+DEMO_FACT: str | None = "country:Europe/London"
 """Fact of the bundled benchmark that is edited unless another is named; None is the first."""
 
 

@@ -109,6 +109,8 @@ def summarize(run: Run) -> list[Cell]:
     """
     cells: list[Cell] = []
     for source, values in _collect(run).items():
+        if not values.cases:  # an unfinished run has not come to this source yet
+            continue
         bootstrap = Bootstrap(sorted(values.cases), seed=run.plan.seed)
         after = _tables(values.after, source, run.plan, bootstrap)
         before = _tables(values.before, source, run.plan, bootstrap)
@@ -181,8 +183,10 @@ def compare(run: Run, baseline: Run) -> list[Cell]:
     """
     ours, theirs = _collect(run), _collect(baseline)
     cells: list[Cell] = []
-    for source in ours.keys() & theirs.keys():
+    for source in [source for source in ours if source in theirs]:
         common = sorted(ours[source].cases & theirs[source].cases)
+        if not common:
+            continue
         bootstrap = Bootstrap(common, seed=run.plan.seed)
         tables = [
             _tables(_only(values[source].after, common), source, run.plan, bootstrap)
