@@ -14,7 +14,7 @@ INTRODUCTION = f"""\
 # Results on the bundled model
 
 What MEMLA does on `mini` and `mkeb-geo`, as measured by `python -m tools.results`: the first
-{LIMIT} test facts (for ablations and the control the first {ABLATION_LIMIT}), each edited in English
+{LIMIT} test facts (ablations and control: the first {ABLATION_LIMIT}), each edited in English
 and, separately, in Chinese, and asked in twelve languages. Numbers are percentages with 95 %
 intervals from a paired bootstrap over facts (1,000 draws, seed 0). Settings were chosen on the
 validation split; the test split was only measured.

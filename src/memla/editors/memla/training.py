@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from memla.editors.memla.adam import Adam
 from memla.editors.memla.adapters import LayerEditors
 from memla.editors.memla.objective import Evaluation, Objective
 from memla.errors import EditError
@@ -48,7 +47,7 @@ def train(objective: Objective, editors: Mapping[int, LayerEditors], schedule: S
     Raises:
         EditError: The loss or its gradient is no longer finite.
     """
-    optimizer = _optimizer(editors, schedule)
+    optimizer, parameters = _optimizer(editors, schedule)
     first: Evaluation | None = None
     step = 0
     while True:
@@ -61,10 +60,12 @@ def train(objective: Objective, editors: Mapping[int, LayerEditors], schedule: S
         if reason is not None:
             return Trained(step, reason, first, now)
         # Gradients of the editors alone: the model's own .grad fields stay as they are.
-        gradients = torch.autograd.grad(now.loss, optimizer.parameters)
+        gradients = torch.autograd.grad(now.loss, parameters)
         if not all(gradient.isfinite().all() for gradient in gradients):
             raise _diverged("gradient", "not finite", step)
-        optimizer.step(gradients)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
         step += 1
 
 
@@ -75,18 +76,19 @@ def _diverged(what: str, value: str, step: int) -> EditError:
     )
 
 
-def _optimizer(editors: Mapping[int, LayerEditors], schedule: Schedule) -> Adam:
-    parameters: list[Tensor] = []
-    rates: list[float] = []
+def _optimizer(
+    editors: Mapping[int, LayerEditors], schedule: Schedule
+) -> tuple[torch.optim.Adam, list[Tensor]]:
+    groups: dict[float, list[Tensor]] = {}
     for _, layer in sorted(editors.items()):
         for editor, rate in (
             (layer.specific, schedule.learning_rate),
             (layer.shared, schedule.shared_learning_rate),
         ):
             if editor is not None:
-                parameters += editor.parameters()
-                rates += [rate] * len(editor.parameters())
-    return Adam(parameters, rates)
+                groups.setdefault(rate, []).extend(editor.parameters())
+    optimizer = torch.optim.Adam([{"params": group, "lr": rate} for rate, group in groups.items()])
+    return optimizer, [parameter for group in groups.values() for parameter in group]
 
 
 def _reason_to_stop(now: Evaluation, step: int, schedule: Schedule) -> str | None:
