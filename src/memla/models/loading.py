@@ -122,13 +122,13 @@ def verify(model: LanguageModel) -> None:
     """
     size = model.architecture.vocab_size
     ids = torch.tensor([[1 % size, 2 % size]], device=model.device)
-    padded = functional.pad(ids, (1, 0))
-    mask = functional.pad(torch.ones_like(ids), (1, 0))
+    all_read = torch.ones_like(ids)
+    padded, mask = functional.pad(ids, (1, 0)), functional.pad(all_read, (1, 0))
     kind = type(model.model).__name__
     hint = "choose a decoder of a supported family"
     try:
-        own = model.model(input_ids=ids).logits
-        ours = model.final_logits(model.hidden_states(ids))
+        own = model.model(input_ids=ids, attention_mask=all_read).logits
+        ours = model.final_logits(model.hidden_states(ids, all_read))
         shifted = model.final_logits(model.hidden_states(padded, mask))[:, 1:]
     except Exception as error:  # Code of any model, which can fail in any way.
         message = f"{kind} does not run as memla runs decoders: {error}"
