@@ -53,8 +53,8 @@ def draw(shown: dict[str, Any]) -> str:
 def _subtitle(shown: dict[str, Any]) -> str:
     source = language_name(shown["source_language"])
     return (
-        f"edited in {source} (*) with {shown['editor']} on mini, in {shown['seconds']:.1f} s: "
-        "probability of the new answer before (grey) and after (blue), and the answers"
+        f"edited in {source} (*) in {shown['seconds']:.1f} s; grey: probability of the new answer "
+        "before, blue: after"
     )
 
 
