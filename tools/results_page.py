@@ -34,6 +34,18 @@ For comparison, the paper's own averages with mGPT-1.3B on MKEB (its Tables 3 an
 other data): from English, MEMLA's ES transfers at 74.38 % and from Chinese at 65.52 %.
 """
 
+READING = """\
+How to read this. `paper` and `authors` take steps and rates from the authors' code, which was made
+for models of over a billion parameters; here they mostly end at their 60 steps before the new
+answer is written, and the intersection of the languages leaves next to no shared neurons. They are
+reported as they are, not tuned. Random neurons in the same layers, as many, with the same training,
+carry an edit a little more than half as far as the located ones and disturb other facts a little
+less: locating is worth much here, but part of the transfer is the model's own. Without the
+language-specific editor nothing changes that could be measured. Without the language-independent
+one transfer drops, but there are also fewer neurons to write with, so that is no proof that sharing
+alone matters. Without either mask transfer drops by 9 to 16 points and other facts fare no better.
+"""
+
 Cells = Mapping[tuple[str, str, str], Cell]
 
 
@@ -134,6 +146,7 @@ def page(folder: Path) -> str:
     parts = [INTRODUCTION, PAPER, "## Presets, ablations and a control\n"]
     for source in SOURCES:
         parts.append(_overview(tables, source) + "\n")
+    parts.append(READING)
     parts.append("## Differences, paired by fact, in points\n\n" + _differences(runs) + "\n")
     parts.append("## Cost and sizes, means over edits\n\n" + _neurons(runs) + "\n")
     for source in SOURCES:
