@@ -43,11 +43,11 @@ def ask(
     if not text:
         raise DataError("the prompt is empty", hint="memla ask mini 'The capital of France is'")
     with output.status("loading ..."):
+        from memla.cli.loading import load
         from memla.editors.storage import load_edit
-        from memla.models.loading import load_model
 
         read = [load_edit(folder) for folder in edits or ()]
-        loaded = load_model(model, device=device, dtype=dtype)
+        loaded = load(model, device=device, dtype=dtype)
     with ExitStack() as stack:
         for edit in read:
             stack.enter_context(edit.applied(loaded))

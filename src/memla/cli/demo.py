@@ -60,15 +60,15 @@ def demo(
         wanted = fact or (DEMO_FACT if benchmark == DEFAULT_BENCHMARK else None)
         case = find_case(data, wanted)
 
+        from memla.cli.loading import load
         from memla.evaluation.demonstration import demonstrate
         from memla.evaluation.references import References
         from memla.evaluation.results import Plan
         from memla.evaluation.runner import make_editor
-        from memla.models.loading import load_model
 
         made = make_editor(Plan(editor=editor, preset=preset, settings=changes))
         train = data.cases(split="train") if "train" in data.card.sizes else ()
-        loaded = load_model(model, device=device)
+        loaded = load(model, device=device)
     with output.status("editing ..."):
         shown = demonstrate(
             loaded,

@@ -82,13 +82,13 @@ def edit(
         )
     written = sources_of(requests)
     with output.status("loading ..."):
+        from memla.cli.loading import load
         from memla.evaluation.results import Plan
         from memla.evaluation.runner import make_editor
-        from memla.models.loading import load_model
 
         made = make_editor(Plan(editor=editor, preset=preset, settings=changes))
         others = read_references(references).without(requests)
-        loaded = load_model(model, device=device, dtype=dtype)
+        loaded = load(model, device=device, dtype=dtype)
     with output.status("editing ..."):
         before = _answers(loaded, written)
         found = made.edit(loaded, requests, references=others, seed=seed)

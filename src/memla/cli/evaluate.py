@@ -96,10 +96,13 @@ def evaluate(
     }
     plan = _plan(recipe, {key: value for key, value in options.items() if value is not None})
     with output.status("loading ..."):
+        from memla.cli.loading import load
         from memla.evaluation import runner, summary
+
+        loaded = load(plan.model, revision=plan.revision, dtype=plan.dtype, device=device)
     with output.progress_bar() as progress:
         run = runner.evaluate(
-            plan, out=out, device=device, batch_size=batch_size, on_progress=progress
+            plan, out=out, model=loaded, batch_size=batch_size, on_progress=progress
         )
     cells = summary.summarize(run)
     if as_json:

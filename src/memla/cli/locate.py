@@ -80,11 +80,11 @@ def locate(
         requests = requests or tuple(find_case(load_benchmark(benchmark), fact).requests.values())
 
         from memla.attribution.knowledge_neurons import locate_neurons
-        from memla.models.loading import load_model
+        from memla.cli.loading import load
 
         config = _config(preset, changes)
         others = read_references(references).without(requests)
-        loaded = load_model(model, device=device, dtype=dtype)
+        loaded = load(model, device=device, dtype=dtype)
     with output.status("locating ..."):
         neurons = locate_neurons(loaded, requests, config, references=others)
     if as_json:
