@@ -108,7 +108,7 @@ def batches(
         ready: list[list[Item]] = []
         for _ in range(3000):
             document = corpus.draw(chance)
-            noisy = document.can_be_disturbed and chance.random() < noise
+            noisy = noise > 0 and document.can_be_disturbed and chance.random() < noise
             item = reader.read_noisy(document, chance) if noisy else reader.read(document)
             length = next((n for n in LENGTHS if len(item.ids) <= n), None)
             if length is not None:
