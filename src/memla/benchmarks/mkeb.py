@@ -151,10 +151,8 @@ def mkeb_geo() -> MkebBenchmark:
             "citation": "Unicode Common Locale Data Repository, versions 47 and 48.2.",
             "known_defects": (
                 "Prompts are templates of each relation, so they vary less than free text.",
-                "Names are citation forms; not every template avoids the place of an inflected one.",
-                "Validation and test hold only facts that the bundled model answers right in all"
-                " twelve languages, with neighbours of the same kind: for another model, look at"
-                " what it knows before the edit.",
+                "Names are citation forms; not every template avoids inflecting them.",
+                "Validation and test hold only facts and neighbours that mini knows in all languages.",
                 "Some cities have no Latin-script name in CLDR but their time zone's.",
             ),
         },
