@@ -152,7 +152,7 @@ def mkeb_geo() -> MkebBenchmark:
             "known_defects": (
                 "Prompts are templates of each relation, so they vary less than free text.",
                 "Names are citation forms; not every template avoids inflecting them.",
-                "Validation and test hold only facts and neighbours that mini knows in all languages.",
+                "Validation and test hold only facts that mini knows in all languages.",
                 "Some cities have no Latin-script name in CLDR but their time zone's.",
             ),
         },
