@@ -119,6 +119,28 @@ def written(requests: Sequence[EditRequest]) -> tuple[EditRequest, ...]:
     return chosen
 
 
+def edit_info(
+    editor: Editor, model: LanguageModel, requests: Sequence[EditRequest], seed: int
+) -> dict[str, object]:
+    """What every edit says of how it was made, in types that JSON has."""
+    return {
+        "method": editor.name,
+        "preset": editor.config.preset_name,
+        "model": model.name,
+        "seed": seed,
+        "requests": [
+            {
+                "fact": request.fact,
+                "language": request.language,
+                "subject": request.subject,
+                "target_new": request.target_new,
+            }
+            for request in requests
+        ],
+        "config": editor.config.model_dump(mode="json"),
+    }
+
+
 def generator_for(seed: int, *names: str) -> torch.Generator:
     """A random generator of its own for a seed and the names it serves.
 

@@ -144,7 +144,7 @@ def test_taking_an_edit_back_restores_every_bit_after_an_exception(
 ) -> None:
     model = tiny_model()
     before = state(model)
-    edit = built(name).edit(model, requests_from("zh"))
+    edit = built(name).edit(model, requests_from("zh"), references=REFERENCES)
     with pytest.raises(error), edit.applied(model):
         raise error
     assert_untouched(model, before)
@@ -154,8 +154,8 @@ def test_taking_an_edit_back_restores_every_bit_after_an_exception(
 def test_an_edit_comes_off_from_inside_another(name: str) -> None:
     model = tiny_model()
     before = state(model)
-    first = built(name).edit(model, requests_from("zh"))
-    second = built(name).edit(model, requests_from("th"))
+    first = built(name).edit(model, requests_from("zh"), references=REFERENCES)
+    second = built(name).edit(model, requests_from("th"), references=REFERENCES)
     with first.applied(model):
         once = answers(model)
         with second.applied(model):
@@ -200,7 +200,9 @@ def test_the_new_answer_in_a_language_that_is_not_edited_plays_no_part(
 @every_editor
 def test_a_description_is_json_and_says_how_the_edit_was_made(name: str) -> None:
     model = tiny_model()
-    description = built(name).edit(model, requests_from("zh"), seed=3).describe()
+    description = (
+        built(name).edit(model, requests_from("zh"), references=REFERENCES, seed=3).describe()
+    )
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     assert description["method"] == name
     assert description["preset"] == "recommended"

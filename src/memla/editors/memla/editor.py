@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from memla.editors.base import generator_for, written
+from memla.editors.base import edit_info, generator_for, written
 from memla.editors.edits import WeightDelta
 from memla.editors.memla.adapters import Factors, LayerEditors, attached, make_factors
 from memla.editors.memla.coefficient import relative_size, scales, search, weight_norm
@@ -70,7 +70,7 @@ class MemlaEditor:
         others = [request.without_target() for request in references if request.fact not in facts]
         chosen = self._choose(model, requests, others, seed, facts)
         locality = self._locality(requests, others, seed, facts)
-        info = self._info(model, requests, seed) | {
+        info = edit_info(self, model, requests, seed) | {
             "neurons": chosen.report(model.n_layers),
             "locality_prompts": len(locality),
             "locality_facts": sorted({request.fact for request in locality}),
@@ -86,18 +86,6 @@ class MemlaEditor:
             model.fingerprint(),
             info | _outcome(trained, final, sizes),
         )
-
-    def _info(
-        self, model: LanguageModel, requests: Sequence[EditRequest], seed: int
-    ) -> dict[str, object]:
-        return {
-            "method": self.name,
-            "preset": self.config.preset_name,
-            "model": model.name,
-            "seed": seed,
-            "requests": [_named(request) for request in requests],
-            "config": self.config.model_dump(mode="json"),
-        }
 
     def _choose(
         self,
@@ -227,15 +215,6 @@ class MemlaEditor:
                 for layer, editor in editors.items()
             }
             return trained, evaluate(values), sizes
-
-
-def _named(request: EditRequest) -> dict[str, object]:
-    return {
-        "fact": request.fact,
-        "language": request.language,
-        "subject": request.subject,
-        "target_new": request.target_new,
-    }
 
 
 def _outcome(
