@@ -12,7 +12,8 @@ from memla.editors.edits import LowRank, RowSparse
 from memla.editors.memla.adapters import LayerEditors, attached, make_factors
 from memla.editors.memla.coefficient import scales
 from memla.editors.memla.objective import LossWeights, make_objective
-from memla.editors.memla.training import Schedule, lower_blocks_remembered, train
+from memla.editors.memla.training import Schedule, train
+from memla.editors.remembered import lower_blocks_remembered
 from memla.facts import EditRequest
 from memla.models import tiny
 from memla.models.language_model import LanguageModel

@@ -24,7 +24,8 @@ from memla.editors.memla.selection import (
     choose_neurons,
     random_neurons,
 )
-from memla.editors.memla.training import Schedule, Trained, lower_blocks_remembered, train
+from memla.editors.memla.training import Schedule, Trained, train
+from memla.editors.remembered import lower_blocks_remembered
 from memla.facts import EditRequest
 from memla.models.language_model import LanguageModel
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from memla.editors.memla.adapters import LayerEditors
 from memla.editors.memla.objective import Evaluation, Objective
 from memla.errors import EditError
-from memla.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,35 +94,3 @@ def _reason_to_stop(now: Evaluation, step: int, schedule: Schedule) -> str | Non
     if now.exceeds(schedule.stop_probability):
         return "probability"
     return "steps" if step >= schedule.steps else None
-
-
-@contextmanager
-def lower_blocks_remembered(model: LanguageModel, layer: int) -> Iterator[None]:
-    """Compute the blocks below ``layer`` in the first forward pass and reuse what they returned.
-
-    Nothing below the first edited layer changes while an edit is trained. Every pass inside the
-    ``with`` block must get the same batch.
-    """
-    with ExitStack() as stack:
-        for block in map(model.block, range(layer)):
-            stack.callback(_give_back_forward, block, block.__dict__.get("forward"))
-            block.__dict__["forward"] = _once(block.forward)
-        yield
-
-
-def _once(function: Callable[..., Any]) -> Callable[..., Any]:
-    kept: list[Any] = []
-
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        if not kept:
-            kept.append(function(*args, **kwargs))
-        return kept[0]
-
-    return call
-
-
-def _give_back_forward(block: nn.Module, own: Callable[..., Any] | None) -> None:
-    if own is None:
-        block.__dict__.pop("forward", None)
-    else:
-        block.__dict__["forward"] = own
