@@ -91,6 +91,31 @@ def replace_input(module: nn.Module, function: Change) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def stopped_after(module: nn.Module) -> Iterator[None]:
+    """End the ``with`` block once the module has returned; what follows in it is not computed.
+
+    Enter it last: what is captured or replaced outside of it is so before the block ends.
+    """
+    signal = _Stopped()
+
+    def hook(_module: nn.Module, _args: object, _output: object) -> None:
+        raise signal
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    except _Stopped as stopped:
+        if stopped is not signal:
+            raise
+    finally:
+        handle.remove()
+
+
+class _Stopped(BaseException):
+    """Leaves a forward pass; not an Exception, so that no model takes it for a failure."""
+
+
 def _first_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     value = args[0] if args else next(iter(kwargs.values()))
     assert isinstance(value, Tensor)

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from memla.models.hooks import capture_inputs, capture_outputs, replace_input, replace_output
+from memla.models.hooks import (
+    capture_inputs,
+    capture_outputs,
+    replace_input,
+    replace_output,
+    stopped_after,
+)
 from memla.models.tiny import tiny_model
 
 
@@ -105,3 +111,16 @@ def test_hooks_are_gone_after_an_exception(error: type[BaseException]) -> None:
     ):
         model(torch.tensor([[1, 2]]))
     assert count_hooks(model) == 0
+
+
+def test_a_pass_ends_after_a_module_and_the_outer_of_two_ends_can_be_met_first() -> None:
+    layers = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3)))
+    with (
+        capture_outputs(dict(enumerate(layers))) as outputs,
+        stopped_after(layers[0]),
+        stopped_after(layers[1]),
+    ):
+        layers(torch.ones(1, 2))
+    assert set(outputs) == {0}
+    assert count_hooks(layers) == 0
+    assert layers(torch.ones(1, 2)).shape == (1, 2)
