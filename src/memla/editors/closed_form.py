@@ -7,12 +7,13 @@ whose first factor says how strongly each neuron answers for each memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from memla.editors.covariance import Covariance
 from memla.editors.edits import LowRank
 from memla.editors.keys import Memory, Site, attached, look
 from memla.errors import EditError
@@ -27,31 +28,8 @@ NORM_DAMPING = 1e-4
 """Keeps dimensions that a norm all but removes from being amplified; a share of its mean gain."""
 
 
-@runtime_checkable
-class KeyCovariance(Protocol):
-    """The second moment of a layer's keys, ``C = E[h h^T]``."""
-
-    @property
-    def matrix(self) -> Tensor:
-        """C itself, [d_ff, d_ff] in float64."""
-        ...
-
-    def solve(self, keys: Tensor) -> Tensor:
-        """``C^{-1} keys`` for keys [d_ff, n]."""
-        ...
-
-
-@runtime_checkable
-class KeyEigen(Protocol):
-    """A second moment of keys that knows its eigenvalues and eigenvectors."""
-
-    def eigen(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues [d_ff] and, in columns, eigenvectors [d_ff, d_ff]."""
-        ...
-
-
 def memit_update(
-    covariance: KeyCovariance,
+    covariance: Covariance,
     weight: float,
     keys: Float[Tensor, "d_ff n"],
     *,
@@ -85,7 +63,7 @@ def memit_update(
 
 
 def null_space(
-    covariance: KeyEigen, threshold: float, *, relative: bool
+    covariance: Covariance, threshold: float, *, relative: bool
 ) -> Float[Tensor, "d_ff k"]:
     """Orthonormal directions in which the counted keys hardly lie: AlphaEdit's projector P = B B^T.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 from torch import Tensor
 
 from memla.editors.closed_form import alphaedit_update, memit_update, null_space, spread
+from memla.editors.covariance import Covariance
 from memla.editors.edits import LowRank, WeightDelta
 from memla.editors.keys import Memory, attached, look, memory_of
 from memla.errors import EditError
@@ -21,28 +20,18 @@ D_FF = 40
 PREFIXES = {"zh": ("", "因为。"), "th": ("", "เพราะ "), "en": ("", "I said. ", "You. ")}
 
 
-@dataclass
-class Moment:
-    """A second moment of keys that is written out."""
-
-    matrix: Tensor
-
-    def solve(self, keys: Tensor) -> Tensor:
-        return torch.linalg.solve(self.matrix, keys)
-
-    def eigen(self) -> tuple[Tensor, Tensor]:
-        values, vectors = torch.linalg.eigh(self.matrix)
-        return values, vectors
-
-
 def draw(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def moment(d_ff: int = D_FF, *, ridge: float = 0.1) -> Moment:
+def given(matrix: Tensor) -> Covariance:
+    return Covariance(matrix, layer=0, n_keys=len(matrix))
+
+
+def moment(d_ff: int = D_FF, *, ridge: float = 0.1) -> Covariance:
     factor = draw(d_ff, d_ff, seed=9)
-    return Moment(factor @ factor.T / d_ff + ridge * torch.eye(d_ff, dtype=torch.float64))
+    return given(factor @ factor.T / d_ff + ridge * torch.eye(d_ff, dtype=torch.float64))
 
 
 def memories_of(model: LanguageModel) -> list[Memory]:
@@ -94,7 +83,7 @@ def test_the_same_key_twice_shares_what_is_written_and_cannot_be_written_exactly
 
 def preserved_and_basis(threshold: float = 1e-6) -> tuple[Tensor, Tensor]:
     known = draw(D_FF, 12, seed=3)
-    basis = null_space(Moment(known @ known.T / 12), threshold, relative=True)
+    basis = null_space(given(known @ known.T / 12), threshold, relative=True)
     return known, basis
 
 
@@ -107,7 +96,7 @@ def test_the_null_space_is_what_the_counted_keys_do_not_reach() -> None:
 
 
 def test_a_relative_threshold_does_not_depend_on_the_keys_scale() -> None:
-    small, large = moment(ridge=0.0), Moment(1e6 * moment(ridge=0.0).matrix)
+    small, large = moment(ridge=0.0), given(1e6 * moment(ridge=0.0).matrix)
     sizes = [null_space(one, 0.1, relative=True).shape[1] for one in (small, large)]
     assert sizes[0] == sizes[1] > 0
     assert null_space(small, 0.1, relative=False).shape[1] > 0
@@ -135,7 +124,7 @@ def test_alphaedit_changes_nothing_at_the_keys_it_preserves() -> None:
     assert (draw(D_FF, 3).T @ adjustment - torch.eye(3)).abs().max() < 1e-6
 
 
-def update_of(model: LanguageModel, weight: float) -> tuple[Moment, object]:
+def update_of(model: LanguageModel, weight: float) -> tuple[Covariance, object]:
     covariance = moment(model.d_ff)
     return covariance, lambda _layer, keys: memit_update(covariance, weight, keys)
 
