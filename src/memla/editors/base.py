@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import ClassVar, Protocol, Self, runtime_checkable
+from types import MappingProxyType, NoneType
+from typing import ClassVar, Protocol, Self, get_args, runtime_checkable
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from memla.editors.edits import Edit
 from memla.errors import EditError, SettingError
@@ -30,6 +30,12 @@ class EditorConfig(Record):
         {"recommended": NOTHING}
     )
     """By name: the settings in which a preset differs from the defaults."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_numbers_as_text(cls, value: object) -> object:
+        _refuse_numbers_as_text(cls, value)
+        return value
 
     @classmethod
     def preset(cls, name: str, changes: Mapping[str, object] = NOTHING) -> Self:
@@ -148,6 +154,27 @@ def generator_for(seed: int, *names: str) -> torch.Generator:
     """
     digest = hashlib.sha256("\x1f".join((str(seed), *names)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _refuse_numbers_as_text(kind: type[BaseModel], value: object, path: str = "") -> None:
+    """Refuse text where a setting, here or in a nested group, is a number.
+
+    ``5e-4`` is a number in TOML and text in YAML 1.1. Text that is taken for no number at all is
+    how a bound on the weights was switched off without a word elsewhere.
+
+    Raises:
+        ValueError: A number was given as text.
+    """
+    for name, given in value.items() if isinstance(value, Mapping) else ():
+        field = kind.model_fields.get(name)
+        if field is None:
+            continue
+        kinds = set(get_args(field.annotation)) or {field.annotation}
+        if isinstance(given, str) and kinds <= {int, float, NoneType}:
+            raise ValueError(f"{path}{name}: {given!r} is text; write the number without quotes")
+        for inner in kinds:
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                _refuse_numbers_as_text(inner, given, f"{path}{name}.")
 
 
 def _merged(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
