@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The paths of one family. Those of ``down``, ``up`` and ``gate`` start at a block."""
+    """The paths of one family. Those from ``down`` to ``mlp_norm`` start at a block."""
 
     family: str
     blocks: str
@@ -35,6 +35,8 @@ class Layout:
     """The second MLP matrix, W_proj: one row per neuron, which is what the neuron writes."""
     up: str
     """The first MLP matrix."""
+    attention: str
+    """The attention's output projection; looked up when it is asked for."""
     gate: str | None = None
     """The matrix of the gate in gated MLPs; equal to ``up`` where the two are stored as one."""
     mlp_norm: str | None = None
@@ -72,6 +74,7 @@ LAYOUTS = (
         blocks="transformer.h",
         down="mlp.c_proj",
         up="mlp.c_fc",
+        attention="attn.c_proj",
         final_norm="transformer.ln_f",
         embeddings="transformer.wte",
     ),
@@ -80,6 +83,7 @@ LAYOUTS = (
         blocks="transformer.h",
         down="mlp.fc_out",
         up="mlp.fc_in",
+        attention="attn.out_proj",
         final_norm="transformer.ln_f",
         embeddings="transformer.wte",
     ),
@@ -88,6 +92,7 @@ LAYOUTS = (
         blocks="gpt_neox.layers",
         down="mlp.dense_4h_to_h",
         up="mlp.dense_h_to_4h",
+        attention="attention.dense",
         final_norm="gpt_neox.final_layer_norm",
         embeddings="gpt_neox.embed_in",
     ),
@@ -96,6 +101,7 @@ LAYOUTS = (
         blocks="transformer.h",
         down="mlp.dense_4h_to_h",
         up="mlp.dense_h_to_4h",
+        attention="self_attention.dense",
         final_norm="transformer.ln_f",
         embeddings="transformer.word_embeddings",
         marks=("transformer.word_embeddings_layernorm",),
@@ -106,6 +112,7 @@ LAYOUTS = (
         blocks="transformer.h",
         down="mlp.dense_4h_to_h",
         up="mlp.dense_h_to_4h",
+        attention="self_attention.dense",
         final_norm="transformer.ln_f",
         embeddings="transformer.word_embeddings",
         marks=("transformer.rotary_emb",),
@@ -116,6 +123,7 @@ LAYOUTS = (
         blocks="model.layers",
         down="fc2",
         up="fc1",
+        attention="self_attn.out_proj",
         final_norm="model.layer_norm",
         embeddings="model.embed_tokens",
     ),
@@ -124,6 +132,7 @@ LAYOUTS = (
         blocks="model.decoder.layers",
         down="fc2",
         up="fc1",
+        attention="self_attn.out_proj",
         final_norm="model.decoder.final_layer_norm",
         projection="model.decoder.project_out",
         optional=("final_norm", "projection"),
@@ -134,6 +143,7 @@ LAYOUTS = (
         blocks="model.layers",
         down="mlp.down_proj",
         up="mlp.up_proj",
+        attention="self_attn.o_proj",
         gate="mlp.gate_proj",
         mlp_norm="post_feedforward_layernorm",
         final_norm="model.norm",
@@ -144,6 +154,7 @@ LAYOUTS = (
         blocks="model.layers",
         down="mlp.down_proj",
         up="mlp.up_proj",
+        attention="self_attn.o_proj",
         gate="mlp.gate_proj",
         final_norm="model.norm",
         embeddings="model.embed_tokens",
@@ -153,6 +164,7 @@ LAYOUTS = (
         blocks="model.layers",
         down="mlp.down_proj",
         up="mlp.gate_up_proj",
+        attention="self_attn.o_proj",
         gate="mlp.gate_up_proj",
         final_norm="model.norm",
         embeddings="model.embed_tokens",

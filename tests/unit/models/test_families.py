@@ -11,7 +11,7 @@ from torch import Tensor
 
 from memla.errors import DataError
 from memla.models import load_model
-from memla.models.architectures import find_architecture
+from memla.models.architectures import find_architecture, linear_shape, submodule
 from memla.models.hooks import capture_inputs, capture_outputs, replace_output
 from memla.models.loading import verify
 from memla.models.tiny import FAMILIES, tiny_model
@@ -235,6 +235,29 @@ def test_gradients_reach_what_a_hook_puts_in(model: LanguageModel) -> None:
     scores.sum().backward()
     assert shift.grad is not None
     assert shift.grad.abs().sum() > 0
+
+
+def test_the_attentions_projection_writes_to_the_token_it_is_computed_for(
+    model: LanguageModel,
+) -> None:
+    ids, token = token_ids(model, PROMPTS[3]), 2
+    module = submodule(model.block(1), model.architecture.attention)
+    assert linear_shape(module)[2] == model.d_model
+
+    def shifted(output: Tensor) -> Tensor:
+        changed = output.clone()
+        changed.view(ids.shape[1], -1)[token, :4] += 1
+        return changed
+
+    streams = []
+    for change in (torch.clone, shifted):
+        with capture_outputs({0: model.block(1)}) as caught, capture_inputs({0: module}) as heads:
+            with replace_output(module, change), torch.no_grad():
+                model.hidden_states(ids)
+        streams.append(caught[0][0])
+    assert heads[0].numel() == ids.shape[1] * linear_shape(module)[1]
+    differs = (streams[0] != streams[1]).any(-1)
+    assert differs.tolist() == [place == token for place in range(ids.shape[1])]
 
 
 def test_every_family_has_other_weights_for_another_seed() -> None:
