@@ -44,7 +44,7 @@ class Checkpoint:
     """
 
     path: Path
-    key: Mapping[str, object]
+    key: Sequence[object]
     seconds: float
     _due: float = 0.0
 
@@ -55,7 +55,7 @@ class Checkpoint:
             header, tensors = read_file(self.path)
         except DataError:  # there is none, or it is damaged: both mean to start anew
             return None
-        if header.get("key") != self.key or not isinstance(header.get("done"), int):
+        if header.get("key") != list(self.key) or not isinstance(header.get("done"), int):
             return None
         return header["done"], {int(name): total for name, total in tensors.items()}
 
@@ -65,7 +65,7 @@ class Checkpoint:
         if start < self._due:
             return
         tensors = {str(layer): total for layer, total in totals.items()}
-        write_file(self.path, {"key": dict(self.key), "done": done}, tensors)
+        write_file(self.path, {"key": list(self.key), "done": done}, tensors)
         now = time.monotonic()
         self._due = now + max(self.seconds, (now - start) / CHECKPOINT_SHARE)
 
@@ -96,7 +96,7 @@ def sum_moments(
         position: Every token of a row, or only its last.
         batch_tokens: Tokens in a batch, padding included.
         checkpoint: Where to continue from, and to keep what is done.
-        on_progress: Called after each batch.
+        on_progress: Called with what a checkpoint has done already, and after each batch.
     """
     batches = batches_of([len(row.ids) for row in rows], batch_tokens)
     counts = count_keys(rows, position)
@@ -105,6 +105,8 @@ def sum_moments(
     totals = {layer: totals[layer].to(_home(model, layers)) for layer in layers}
     n_tokens = sum(len(row.ids) for row in rows)
     n_done = sum(len(rows[index].ids) for batch in batches[:done] for index in batch)
+    if on_progress is not None:
+        on_progress("keys", n_done, n_tokens)
     for number, batch in enumerate(batches[done:], start=done + 1):
         chosen = [rows[index] for index in batch]
         _add_batch(model, chosen, [weights[row.language] for row in chosen], position, totals)

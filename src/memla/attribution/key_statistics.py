@@ -9,7 +9,7 @@ under a name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -39,7 +39,7 @@ __all__ = [
     "statement_texts",
 ]
 
-CHECKPOINT_SECONDS = 15.0
+CHECKPOINT_SECONDS = 5.0
 """Least time between two checkpoints."""
 
 
@@ -143,7 +143,7 @@ def collect_statistics(
             the texts, and where a pass that was interrupted continues from a checkpoint.
         batch_tokens: Tokens in a batch, padding included; bounds memory.
         fingerprint: The model's, if it is known already.
-        on_progress: Called after each batch.
+        on_progress: Called with what a checkpoint has done already, and after each batch.
         checkpoint_seconds: Least time between two checkpoints.
 
     Raises:
@@ -159,16 +159,11 @@ def collect_statistics(
     folder = None if cache is None else Path(cache) / weights[:16] / corpus.digest[:16]
     found = {} if folder is None else _read_layers(folder, wanted, weights, corpus)
     missing = [layer for layer in wanted if layer not in found]
+    checkpoint = None
+    if missing and folder is not None:
+        key = [weights, corpus.digest, missing, batch_tokens]
+        checkpoint = Checkpoint(folder / "checkpoint.safetensors", key, checkpoint_seconds)
     if missing:
-        checkpoint = None
-        if folder is not None:
-            key = {
-                "fingerprint": weights,
-                "corpus": corpus.digest,
-                "layers": missing,
-                "batch_tokens": batch_tokens,
-            }
-            checkpoint = Checkpoint(folder / "checkpoint.safetensors", key, checkpoint_seconds)
         rows = key_rows(model, corpus)
         sums = sum_moments(
             model,
@@ -184,17 +179,13 @@ def collect_statistics(
         for layer in missing:
             moments = {layer: _finished(model, layer, sums.pop(layer))}
             one = KeyStatistics(moments, counts, corpus.mixture, position, weights, corpus.digest)
-            found[layer] = one if folder is None else one.load(one.save(_file(folder, layer)))
-        if checkpoint is not None:
-            checkpoint.clear()
-    return KeyStatistics(
-        moments={layer: found[layer].moments[layer] for layer in wanted},
-        counts=found[wanted[0]].counts,
-        mixture=corpus.mixture,
-        position=position,
-        fingerprint=weights,
-        corpus=corpus.digest,
-    )
+            found[layer] = one
+            if folder is not None:
+                one.save(_file(folder, layer))
+    if checkpoint is not None:
+        checkpoint.clear()
+    moments = {layer: found[layer].moments[layer] for layer in wanted}
+    return replace(found[wanted[0]], moments=moments)
 
 
 def _file(folder: Path, layer: int) -> Path:

@@ -129,23 +129,22 @@ class Covariances:
             eye = torch.eye(model.d_ff, dtype=torch.float64)
             return {layer: Covariance(eye, layer, 0) for layer in layers}
         path = self.config.statistics
-        texts: tuple[KeyText, ...] = ()
-        if path is not None:
-            about = _checked(path, model, fingerprint, position)
-            corpus = about.corpus
-        else:
-            texts = _texts(model, references)
-            corpus = corpus_of(texts, position).digest
+        texts = () if path is not None else _texts(model, references)
+        corpus = (
+            corpus_of(texts, position).digest
+            if path is None
+            else _checked(path, model, fingerprint, position).corpus
+        )
         kept = self._kept.get(position)
-        known = {} if kept is None or kept.content != (fingerprint, corpus) else kept.by_layer
+        known = kept.by_layer if kept and kept.content == (fingerprint, corpus) else {}
         missing = sorted(set(layers) - set(known))
         if missing or kept is None:
             made = (
-                KeyStatistics.load(path, missing)
-                if path is not None
-                else collect_statistics(
+                collect_statistics(
                     model, texts, layers=missing, position=position, fingerprint=fingerprint
                 )
+                if path is None
+                else KeyStatistics.load(path, missing)
             )
             known = known | {layer: self._made(made, layer) for layer in missing}
             kept = _Kept((fingerprint, corpus), replace(made, moments={}), known)
