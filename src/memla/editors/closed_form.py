@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from memla.editors.aligned import Site
 from memla.editors.covariance import Covariance
 from memla.editors.edits import LowRank
-from memla.editors.keys import Memory, Site, attached, look
+from memla.editors.keys import Memory, attached, look
 from memla.errors import EditError
 from memla.models.architectures import submodule
 from memla.models.language_model import LanguageModel

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from memla.editors.aligned import Site, site_module
 from memla.editors.edits import LowRank
 from memla.facts import EditRequest
 from memla.models.hooks import capture_inputs, capture_outputs, replace_output, stopped_after
@@ -24,7 +25,6 @@ from memla.models.tokens import prompt_ids, subject_token_span
 
 Position = Literal["subject_last", "prompt_last"]
 Average = Literal["by_kind", "uniform"]
-Site = Literal["block", "mlp"]
 
 BATCH = 64
 """Texts read at once; bounds memory, changes nothing but rounding."""
@@ -120,7 +120,7 @@ def look(
         key_layers: Layers whose keys are read; the passes over texts that only serve for keys
             end at the highest of them.
         value_layer: The layer whose output is read at the bare prompts.
-        site: The block's output, or that of its W_proj.
+        site: The block's output, that of its W_proj, or that of its attention.
 
     Returns:
         Keys by layer and the values, in float64 on the CPU.
@@ -163,11 +163,6 @@ def attached(model: LanguageModel, updates: Mapping[int, LowRank]) -> Iterator[N
             down = updates[layer].down.to(weight.device, dtype)
             stack.enter_context(replace_output(module, partial(_added, inputs, layer, up, down)))
         yield
-
-
-def site_module(model: LanguageModel, layer: int, site: Site) -> nn.Module:
-    """The module whose output is what stands at a site of a layer."""
-    return model.block(layer) if site == "block" else model.down_projection(layer)
 
 
 def _added(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from memla.editors.aligned import Site, site_module
 from memla.editors.edits import LowRank, WeightDelta
 from memla.editors.keys import (
     Memory,
@@ -16,7 +17,6 @@ from memla.editors.keys import (
     label_memory,
     look,
     memory_of,
-    site_module,
 )
 from memla.facts import EditRequest
 from memla.models import tiny
@@ -44,11 +44,11 @@ def memories_of(model: LanguageModel) -> list[Memory]:
 
 
 def whole_texts(
-    model: LanguageModel, text: str, token: int, value_layer: int, site: str
+    model: LanguageModel, text: str, token: int, value_layer: int, site: Site
 ) -> tuple[dict[int, Tensor], Tensor]:
     """Keys of all layers and a value at one token of a full pass over one text."""
     modules = {layer: model.down_projection(layer) for layer in range(model.n_layers)}
-    target = model.block(value_layer) if site == "block" else model.down_projection(value_layer)
+    target = site_module(model, value_layer, site)
     ids = torch.tensor([model.tokenizer(text)["input_ids"]])
     with capture_inputs(modules) as inputs, capture_outputs({0: target}) as outputs:
         model.model(ids)
@@ -114,10 +114,10 @@ def test_a_name_alone_is_read_as_a_text_and_as_it_stands_in_one(
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-@pytest.mark.parametrize("site", ["block", "mlp"])
+@pytest.mark.parametrize("site", ["block", "mlp", "attention"])
 @pytest.mark.parametrize("value_layer", [0, 2])
 def test_looking_at_many_cut_texts_is_reading_each_in_full(
-    family: str, site: str, value_layer: int
+    family: str, site: Site, value_layer: int
 ) -> None:
     model = tiny.tiny_model(family)
     memories = memories_of(model)
@@ -195,8 +195,3 @@ def test_attached_updates_do_what_written_ones_do(family: str) -> None:
     torch.testing.assert_close(keys, again, rtol=0, atol=5e-5)
     assert not torch.equal(hooked, before)
     torch.testing.assert_close(model.hidden_states(ids), before, rtol=0, atol=0)
-
-
-def test_the_sites_are_the_block_and_its_second_matrix(tiny_model: LanguageModel) -> None:
-    assert site_module(tiny_model, 1, "block") is tiny_model.block(1)
-    assert site_module(tiny_model, 1, "mlp") is tiny_model.down_projection(1)
