@@ -251,9 +251,13 @@ def test_the_attentions_projection_writes_to_the_token_it_is_computed_for(
 
     streams = []
     for change in (torch.clone, shifted):
-        with capture_outputs({0: model.block(1)}) as caught, capture_inputs({0: module}) as heads:
-            with replace_output(module, change), torch.no_grad():
-                model.hidden_states(ids)
+        with (
+            capture_outputs({0: model.block(1)}) as caught,
+            capture_inputs({0: module}) as heads,
+            replace_output(module, change),
+            torch.no_grad(),
+        ):
+            model.hidden_states(ids)
         streams.append(caught[0][0])
     assert heads[0].numel() == ids.shape[1] * linear_shape(module)[1]
     differs = (streams[0] != streams[1]).any(-1)
