@@ -14,6 +14,9 @@ EDITORS: Registry[type[Editor]] = Registry(
     "memla.editors",
     {
         "memla": "memla.editors.memla.editor:MemlaEditor",
+        "alphaedit": "memla.editors.alphaedit:AlphaEditEditor",
+        "memit": "memla.editors.memit:MemitEditor",
+        "pmet": "memla.editors.pmet:PmetEditor",
     },
 )
 """Every editor by name: ``EDITORS["memla"](config)``."""
