@@ -14,6 +14,8 @@ EDITORS: Registry[type[Editor]] = Registry(
     "memla.editors",
     {
         "memla": "memla.editors.memla.editor:MemlaEditor",
+        "ft": "memla.editors.ft.editor:FtEditor",
+        "kn": "memla.editors.kn:KnEditor",
         "alphaedit": "memla.editors.alphaedit:AlphaEditEditor",
         "memit": "memla.editors.memit:MemitEditor",
         "pmet": "memla.editors.pmet:PmetEditor",
