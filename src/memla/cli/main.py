@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from memla.cli import ask, dataset, demo, edit, evaluate, listing, locate, statistics
+from memla.cli import ask, dataset, demo, edit, evaluate, listing, locate, statistics, trace
 from memla.errors import MemlaError
 
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -138,6 +138,7 @@ app.command("edit")(edit.edit)
 app.command("ask")(ask.ask)
 app.command("locate")(locate.locate)
 app.command("statistics")(statistics.statistics)
+app.command("trace")(trace.trace)
 app.command("evaluate")(evaluate.evaluate)
 app.command("editors")(listing.editors)
 app.command("benchmarks")(listing.benchmarks)

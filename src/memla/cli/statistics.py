@@ -66,7 +66,7 @@ def statistics(
     dtype: DtypeOption = "float32",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how the keys of text are spread; ROME, MEMIT and PMET weigh their edits by it.
+    """Measure how the keys of text are spread, by which ROME and MEMIT weigh their edits.
 
     The text is a benchmark's facts, facts of your own, or text files in any of the languages. Use
     the file with --set covariance.statistics=FILE. A run that was interrupted continues when the
