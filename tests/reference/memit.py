@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ def write(
     targets: Tensor,
     layers: Sequence[int],
     *,
-    covariance: Tensor,
+    covariance: Mapping[int, Tensor],
     weight: float,
     site: str,
     share: str,
@@ -44,8 +44,8 @@ def write(
             if site == "block" and copied.architecture.mlp_norm:
                 part = through_norm(copied, layer, output, part)
             missing.append(part)
-        k, r = torch.stack(keys, dim=1), torch.stack(missing, dim=1)
-        system = weight * covariance + sum(torch.outer(key, key) for key in keys)
+        k, r = torch.stack(keys, dim=1).double(), torch.stack(missing, dim=1).double()
+        system = weight * covariance[layer] + sum(torch.outer(key, key) for key in k.T)
         change = (r @ k.T @ torch.linalg.inv(system)).T
         copied.value_rows(layer).add_(change)
         changes[layer] = change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -66,6 +66,11 @@ class AlphaEditConfig(LayeredConfig):
     """Statements of reference facts at most whose keys are preserved; drawn with the edit's
     seed."""
 
+    def for_model(self, model: LanguageModel) -> Self:
+        """These settings with what is unset filled in for a model."""
+        general = {**GENERAL, "layers": relative_layers(model.n_layers, *DEPTH)}
+        return resolved(self, model, VALUES, general)
+
 
 class AlphaEditEditor:
     """Write facts as MEMIT does, projected on what keys of other text hardly use.
@@ -106,9 +111,8 @@ class AlphaEditEditor:
                 no direction is left to write in, or a value or an update is not finite.
             SettingError: The model has not the layers.
         """
-        general = {**GENERAL, "layers": relative_layers(model.n_layers, *DEPTH)}
-        config = resolved(self.config, model, VALUES, general)
-        prepared = self._kept.prepare(model, requests, references, config, config.value_settings())
+        config = self.config.for_model(model)
+        prepared = self._kept.prepare(model, requests, references, config)
         values = prepared.values("block")
         solve = _Solve(prepared.covariances, _preserved(prepared, config, seed), config)
         deltas, report = prepared.written(values, site="block", update=solve)

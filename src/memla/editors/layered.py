@@ -125,7 +125,6 @@ class Kept:
         requests: Sequence[EditRequest],
         references: Sequence[EditRequest],
         config: LayeredConfig,
-        value_settings: ValueSettings,
     ) -> Prepared:
         """Gather what an edit is made from.
 
@@ -134,7 +133,6 @@ class Kept:
             requests: Those with a new answer are written.
             references: Other facts; those of the edited facts themselves are ignored.
             config: Settings with what was unset filled in.
-            value_settings: How values are optimised.
 
         Raises:
             EditError: There is nothing to write, or nothing to take the covariance from.
@@ -158,7 +156,7 @@ class Kept:
                 language: self._contexts.get(model, language, fingerprint=fingerprint)
                 for language in languages
             },
-            value_settings=value_settings,
+            value_settings=config.value_settings(),
         )
 
 

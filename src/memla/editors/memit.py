@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 from torch import Tensor
@@ -71,6 +71,15 @@ class MemitConfig(LayeredConfig):
     """That factor. With 1, of a value at a key as common as any the update writes one half; the
     published weights are 0.9 to 3 times the number of neurons."""
 
+    def for_model(self, model: LanguageModel) -> Self:
+        """These settings with what is unset filled in for a model."""
+        general = {
+            **GENERAL,
+            "layers": relative_layers(model.n_layers, *DEPTH),
+            "covariance_weight": self.relative_weight * model.d_ff,
+        }
+        return resolved(self, model, PUBLISHED, general)
+
 
 class MemitEditor:
     """Write facts into several layers at once, as MEMIT does.
@@ -112,14 +121,9 @@ class MemitEditor:
                 or a value or an update is not finite.
             SettingError: The model has not the layers.
         """
-        general = {
-            **GENERAL,
-            "layers": relative_layers(model.n_layers, *DEPTH),
-            "covariance_weight": self.config.relative_weight * model.d_ff,
-        }
-        config = resolved(self.config, model, PUBLISHED, general)
+        config = self.config.for_model(model)
         weight = present(config.covariance_weight)
-        prepared = self._kept.prepare(model, requests, references, config, config.value_settings())
+        prepared = self._kept.prepare(model, requests, references, config)
 
         def update(layer: int, keys: Tensor) -> Tensor:
             return memit_update(prepared.covariances[layer], weight, keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from pydantic import Field
 from torch import Tensor
@@ -16,6 +16,7 @@ from memla.editors.edits import WeightDelta
 from memla.editors.layered import AUTHORS, Kept, LayeredConfig, present
 from memla.editors.memit import DEPTH
 from memla.editors.published import relative_layers, resolved
+from memla.editors.values import ValueSettings
 from memla.facts import EditRequest
 from memla.models.language_model import LanguageModel
 
@@ -75,6 +76,23 @@ class PmetConfig(LayeredConfig):
     stop_kl: float = Field(default=0.01, ge=0)
     """Then a value is also left as it is once its divergence is at most this [0.01]."""
 
+    def for_model(self, model: LanguageModel) -> Self:
+        """These settings with what is unset filled in for a model."""
+        general = {
+            **GENERAL,
+            "layers": relative_layers(model.n_layers, *DEPTH),
+            "covariance_weight": self.relative_weight * model.d_ff,
+        }
+        return resolved(self, model, PUBLISHED, general)
+
+    def value_settings(self) -> ValueSettings:
+        """How values are optimised, once what is unset has been filled in."""
+        return replace(
+            super().value_settings(),
+            known_nll_factor=self.known_nll_factor,
+            stop_kl=self.stop_kl,
+        )
+
 
 class PmetEditor:
     """Write what the MLP should return, found together with what the attention should.
@@ -118,19 +136,9 @@ class PmetEditor:
             SettingError: The model has not the layers.
             UnsupportedArchitectureError: The highest layer has no attention.
         """
-        general = {
-            **GENERAL,
-            "layers": relative_layers(model.n_layers, *DEPTH),
-            "covariance_weight": self.config.relative_weight * model.d_ff,
-        }
-        config = resolved(self.config, model, PUBLISHED, general)
+        config = self.config.for_model(model)
         weight = present(config.covariance_weight)
-        settings = replace(
-            config.value_settings(),
-            known_nll_factor=config.known_nll_factor,
-            stop_kl=config.stop_kl,
-        )
-        prepared = self._kept.prepare(model, requests, references, config, settings)
+        prepared = self._kept.prepare(model, requests, references, config)
 
         def update(layer: int, keys: Tensor) -> Tensor:
             return memit_update(prepared.covariances[layer], weight, keys)

@@ -160,7 +160,7 @@ def test_spreading_over_two_layers_reads_keys_and_values_again(
         [PREFIXES[code] for code in codes],
         targets,
         (0, 2),
-        covariance=covariance.matrix,
+        covariance=dict.fromkeys((0, 2), covariance.matrix),
         weight=0.5,
         site=site,
         share=share,
