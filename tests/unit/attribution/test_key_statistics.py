@@ -14,6 +14,7 @@ from memla.attribution.key_statistics import (
 )
 from memla.errors import DataError, ModelError, SettingError, UnknownNameError
 from memla.facts import EditRequest
+from memla.models import tiny
 from memla.models.tiny import FAMILIES, tiny_model
 from tests.reference import key_statistics as reference
 
@@ -235,6 +236,13 @@ def test_models_of_one_name_do_not_share_what_is_kept(tmp_path):
     for model in models:
         kept = collect_statistics(model, TEXTS, cache=tmp_path)
         assert_same(kept, collect_statistics(model, TEXTS))
+
+
+def test_a_file_of_another_model_that_was_put_into_the_cache_is_made_anew(tmp_path, tiny_model):
+    expected = collect_statistics(tiny_model, TEXTS, layers=[0], cache=tmp_path)
+    (path,) = tmp_path.rglob("layer-0*")
+    collect_statistics(tiny.tiny_model(seed=1), TEXTS, layers=[0]).save(path)
+    assert_same(collect_statistics(tiny_model, TEXTS, layers=[0], cache=tmp_path), expected)
 
 
 @pytest.mark.parametrize(
