@@ -129,7 +129,6 @@ def main(names: list[str]) -> None:
         return
     result = {
         "model": "random GPT-2, 12 layers, 124M parameters, float32, one thread",
-        "prompt_tokens": 5,
         "time": "CPU seconds of a process for each editor",
         "editors": {name: in_its_own_process(name) for name in names or sorted(EDITORS)},
         "statistics": in_its_own_process("statistics"),
