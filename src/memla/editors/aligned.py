@@ -8,11 +8,11 @@ there on, in the layers from there up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from memla.editors.shortcuts import forward_replaced, kinds_of_output, mlp_only_at
 from memla.errors import DataError, UnsupportedArchitectureError
 from memla.models.architectures import submodule
 from memla.models.hooks import capture_outputs, replace_output
@@ -75,22 +76,40 @@ class Passes:
     """For each block below: None if it returns a tensor, else the number of things beside it."""
 
     def hidden(
-        self, vectors: Float[Tensor, "rows sites d_model"]
-    ) -> Float[Tensor, "rows tail width"]:
-        """Hidden states after the final norm, from the column on; gradients flow to the vectors."""
-        column = self.texts.column if self.prefix is None else 0
+        self,
+        vectors: Float[Tensor, "rows sites d_model"],
+        row: Int[Tensor, " scored"],
+        column: Int[Tensor, " scored"],
+    ) -> Float[Tensor, "scored width"]:
+        """Hidden states after the final norm at some places; gradients flow to the vectors.
+
+        Args:
+            vectors: What is added in each row.
+            row: The places' rows.
+            column: The places' columns, counted from the aligned one.
+        """
+        texts, last = self.texts, self.model.n_layers - 1
+        start = 0 if self.prefix is None else texts.column
         with ExitStack() as stack:
             for index, module in enumerate(self.modules):
-                change = partial(_added, vectors[:, index], column)
+                change = partial(_added, vectors[:, index], texts.column - start)
                 stack.enter_context(replace_output(module, change))
-            if self.prefix is None:
-                return self._pass(0, None)[:, self.texts.column :]
             for index, beside in enumerate(self.below):
                 assert self.stream is not None
                 output = self.stream if beside is None else (self.stream, *[None] * beside)
                 block = self.model.block(index)
-                stack.enter_context(_forward_replaced(block, lambda *_, out=output, **__: out))
-            return self._pass(self.texts.column, DynamicCache(self.prefix) if self.prefix else None)
+                stack.enter_context(forward_replaced(block, lambda *_, out=output, **__: out))
+            if self.prefix is not None and self.model.down_projection(last) not in self.modules:
+                places = row * (texts.ids.shape[1] - start) + column
+                stack.enter_context(mlp_only_at(self.model, last, places))
+            cache = DynamicCache(self.prefix) if self.prefix else None
+            hidden = self.model.hidden_states(
+                texts.ids[:, start:],
+                texts.mask,
+                position_ids=texts.positions[:, start:],
+                past_key_values=cache,
+            )
+        return hidden[row, column + texts.column - start]
 
     def rows(self, kept: Int[Tensor, " kept"]) -> Passes:
         """Passes over some of the texts."""
@@ -102,15 +121,6 @@ class Passes:
             )
         stream = None if self.stream is None else self.stream[kept]
         return replace(self, texts=self.texts.rows(kept), prefix=prefix, stream=stream)
-
-    def _pass(self, start: int, cache: DynamicCache | None) -> Tensor:
-        texts = self.texts
-        return self.model.hidden_states(
-            texts.ids[:, start:],
-            texts.mask,
-            position_ids=texts.positions[:, start:],
-            past_key_values=cache,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,15 +199,14 @@ def read_texts(
             continued, as some kinds of attention may not, each pass computes everything.
     """
     modules = tuple(site_module(model, layer, site) for site in sites)
-    n_below = layer + 1 if set(sites) == {"block"} else layer
+    blocks = {index: model.block(index) for index in range(layer + 1)}
     # A plain cache keeps all keys, also in layers with a sliding window.
     cache = DynamicCache() if cached else None
     with ExitStack() as stack:
         outputs = stack.enter_context(capture_outputs(dict(enumerate(modules))))
-        blocks = {index: model.block(index) for index in range(n_below)}
-        below = stack.enter_context(_kinds_of_output(blocks))
-        last = {n_below - 1: blocks[n_below - 1]} if cached and n_below else {}
-        stream = stack.enter_context(capture_outputs(last))
+        kinds = stack.enter_context(kinds_of_output(blocks))
+        entering = [index for index in (layer - 1, layer) if cached and index >= 0]
+        streams = stack.enter_context(capture_outputs({index: blocks[index] for index in entering}))
         hidden = model.hidden_states(
             texts.ids, texts.mask, position_ids=texts.positions, past_key_values=cache
         )[:, texts.column :]
@@ -205,17 +214,31 @@ def read_texts(
     # In the order of the sites, which need not be that in which they are computed.
     tables = [outputs[index].reshape(rows, -1, model.d_model) for index in range(len(sites))]
     starts = torch.stack([table[:, texts.column] for table in tables], dim=1)
-    full = Passes(model, texts, modules)
-    read = ReadTexts(hidden, starts, full)
+    read = ReadTexts(hidden, starts, Passes(model, texts, modules))
     if cache is None:
         return read
-    continued = replace(
-        full,
-        prefix=_prefix(cache, texts.column, n_below),
-        stream=stream[n_below - 1][:, texts.column :] if stream else None,
-        below=tuple(below[index] for index in range(n_below)),
-    )
-    return replace(read, passes=continued) if _is_exact(continued, read) else read
+    for n_below in _depths(layer, sites):
+        continued = replace(
+            read.passes,
+            modules=modules if n_below == layer else (blocks[layer],),
+            prefix=_prefix(cache, texts.column, n_below),
+            stream=streams[n_below - 1][:, texts.column :] if n_below else None,
+            below=tuple(kinds[index] for index in range(n_below)),
+        )
+        if _is_exact(continued, read):
+            return replace(read, passes=continued)
+    return read
+
+
+def _depths(layer: int, sites: Sequence[Site]) -> tuple[int, ...]:
+    """How many blocks may be left out, the most first.
+
+    What W_proj writes mostly is added to the block's output as it is, so that the vector can be
+    added there; not where it goes through a norm or a factor first.
+    """
+    if tuple(sites) == ("block",):
+        return (layer + 1,)
+    return (layer + 1, layer) if tuple(sites) == ("mlp",) else (layer,)
 
 
 def _prefix(cache: DynamicCache, column: int, n_below: int) -> tuple[tuple[Tensor, Tensor], ...]:
@@ -233,15 +256,20 @@ def _prefix(cache: DynamicCache, column: int, n_below: int) -> tuple[tuple[Tenso
 
 
 def _is_exact(passes: Passes, read: ReadTexts) -> bool:
-    """Whether the longest text, and the one with the least before its token, go on as they were."""
+    """Whether passes give what full ones do with vectors as long as what stands at the sites.
+
+    Looked at are the longest text, and the one with the least before its token.
+    """
     mask, column = passes.texts.mask, passes.texts.column
     chosen = {int(mask.sum(-1).argmax()), int(mask[:, :column].sum(-1).argmin())}
     rows = torch.tensor(sorted(chosen), device=mask.device)
-    found = passes.rows(rows).hidden(torch.zeros_like(read.starts[rows]))
-    wanted, is_text = read.hidden[rows], mask[rows, column:].bool()
-    scale = wanted[is_text].abs().max()
-    tolerance = torch.finfo(wanted.dtype).eps ** 0.5 * scale
-    return bool(((found - wanted)[is_text].abs() <= tolerance).all())
+    dtype = torch.promote_types(read.starts.dtype, torch.float32)
+    vectors, is_text = read.starts[rows].to(dtype), mask[rows, column:]
+    places = is_text.nonzero().unbind(-1)
+    wanted = read.passes.rows(rows).hidden(vectors, *places)
+    found = passes.rows(rows).hidden(vectors, *places)
+    tolerance = torch.finfo(wanted.dtype).eps ** 0.5 * wanted.abs().max()
+    return bool(((found - wanted).abs() <= tolerance).all())
 
 
 def _added(vectors: Float[Tensor, "rows d_model"], column: int, output: Tensor) -> Tensor:
@@ -250,31 +278,3 @@ def _added(vectors: Float[Tensor, "rows d_model"], column: int, output: Tensor) 
     changed = output.reshape(len(vectors), -1, output.shape[-1]).clone()
     changed[:, column] = (changed[:, column].to(vectors.dtype) + vectors).to(output.dtype)
     return changed.reshape(output.shape)
-
-
-@contextmanager
-def _kinds_of_output(blocks: dict[int, nn.Module]) -> Iterator[dict[int, int | None]]:
-    """Yield a dict that a pass fills: None for a tensor, else how many things come beside it."""
-    kinds: dict[int, int | None] = {}
-
-    def note(index: int, _module: nn.Module, _args: object, output: Any) -> None:  # noqa: ANN401
-        kinds[index] = None if isinstance(output, Tensor) else len(output) - 1
-
-    with ExitStack() as stack:
-        for index, block in blocks.items():
-            stack.callback(block.register_forward_hook(partial(note, index)).remove)
-        yield kinds
-
-
-@contextmanager
-def _forward_replaced(module: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
-    """Let a module return what ``function`` does inside the ``with`` block; its hooks still run."""
-    own = module.__dict__.get("forward")
-    module.__dict__["forward"] = function
-    try:
-        yield
-    finally:
-        if own is None:
-            module.__dict__.pop("forward", None)
-        else:
-            module.__dict__["forward"] = own

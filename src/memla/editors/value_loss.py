@@ -127,8 +127,7 @@ class ValueLoss:
         """Look at the vectors; gradients flow to them."""
         settings, scored = self._settings, self._scored
         order = [self.vectors.index(text.vector) for text in self._texts]
-        hidden = self._passes.hidden(vectors[order])[scored.row, scored.column]
-        log_probs = self._log_probs(hidden)
+        log_probs = self._log_probs(self._passes.hidden(vectors[order], scored.row, scored.column))
         n = len(scored.token)
         answered, after = log_probs[:n], log_probs[n:]
         picked = answered.gather(-1, scored.token[:, None])[:, 0]
@@ -163,7 +162,8 @@ class ValueLoss:
         return torch.stack([lengths[own].mean(dim=0) for own in rows])
 
     def _places(self, device: torch.device) -> _Scored:
-        answered, stays = [], []
+        answered: list[tuple[int, int, int, int, float]] = []
+        stays: list[tuple[int, int, int, int, float]] = []
         for row, text in enumerate(self._texts):
             vector, last = self.vectors.index(text.vector), len(text.text.ids) - 1
             first = last + 1 - max(1, len(text.tokens))
