@@ -55,8 +55,8 @@ class AlphaEditConfig(LayeredConfig):
     l2: float | None = Field(default=None, gt=0)
     """What keeps an update small; 10 in the authors' code. Unset: ``relative_l2`` times the mean
     squared length of the keys inside the null space."""
-    relative_l2: float = Field(default=0.1, gt=0)
-    """That factor. With 0.1, of the value of a single fact each layer leaves a tenth of its share
+    relative_l2: float = Field(default=0.01, gt=0)
+    """That factor. Of the value of a single fact each layer leaves about this much of its share
     unwritten."""
     preserve: Literal["references", "none"] = "references"
     """Keys besides the null space at which nothing shall change [K_p]: those of reference facts at

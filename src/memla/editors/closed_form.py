@@ -36,7 +36,7 @@ def memit_update(
     *,
     importance: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, "d_ff n"]:
-    """The adjustment ``(weight C + K D K^T)^{-1} K D`` (MEMIT, eq. 14, with D the identity).
+    """The adjustment ``(weight C + K D K^T)^{-1} K D``; MEMIT's where D is the identity.
 
     With fewer keys than a quarter of the neurons a system of n unknowns is solved instead:
     ``C^{-1} K (weight D^{-1} + K^T C^{-1} K)^{-1}``.
@@ -94,7 +94,7 @@ def alphaedit_update(
     preserved: Float[Tensor, "d_ff p"],
     ridge: float,
 ) -> Float[Tensor, "d_ff n"]:
-    """The adjustment ``(P (K K^T + K_p K_p^T) + ridge I)^{-1} P K`` (AlphaEdit, eq. 14).
+    """The adjustment ``(P (K K^T + K_p K_p^T) + ridge I)^{-1} P K``.
 
     Args:
         basis: Orthonormal columns B with P = B B^T.

@@ -67,9 +67,11 @@ class MemitConfig(LayeredConfig):
     covariance_weight: float | None = Field(default=None, gt=0)
     """Weight of what the model knows already against what is written [lambda]. Unset: published,
     else ``relative_weight`` times the number of neurons."""
-    relative_weight: float = Field(default=1.0, gt=0)
-    """That factor. With 1, of a value at a key as common as any the update writes one half; the
-    published weights are 0.9 to 3 times the number of neurons."""
+    relative_weight: float = Field(default=0.1, gt=0)
+    """That factor. With 1, a key as common as any gets half of its value in one layer. The
+    published weights are 0.9 to 3 times the number of neurons, in models whose five or six layers
+    share the work. With the two of a small model 1 left four of ten facts unwritten in our trials;
+    0.1 left none, and kept 98 of 100 neighbours instead of all."""
 
     def for_model(self, model: LanguageModel) -> Self:
         """These settings with what is unset filled in for a model."""
