@@ -249,11 +249,11 @@ class _Search:
                 break
             (vectors.grad,) = torch.autograd.grad(now.loss[going].sum(), vectors)
             with torch.no_grad():
-                if not vectors.grad.isfinite().all():
-                    raise _diverged("gradient", "not finite", step)
                 kept = vectors.clone()
                 adam.step()
                 lengths = vectors.norm(dim=-1).clamp(min=torch.finfo(vectors.dtype).tiny)
+                if not lengths.isfinite().all():
+                    raise _diverged("length", "not finite", step + 1)
                 vectors.mul_((settings.clamp * norms / lengths).clamp(max=1)[..., None])
                 frozen = sorted(self._ends)
                 vectors[frozen] = kept[frozen]
