@@ -14,11 +14,13 @@ EDITORS: Registry[type[Editor]] = Registry(
     "memla.editors",
     {
         "memla": "memla.editors.memla.editor:MemlaEditor",
+        "crosskey": "memla.editors.crosskey.editor:CrossKeyEditor",
         "ft": "memla.editors.ft.editor:FtEditor",
         "kn": "memla.editors.kn:KnEditor",
         "alphaedit": "memla.editors.alphaedit:AlphaEditEditor",
         "memit": "memla.editors.memit:MemitEditor",
         "pmet": "memla.editors.pmet:PmetEditor",
+        "rome": "memla.editors.rome.editor:RomeEditor",
     },
 )
 """Every editor by name: ``EDITORS["memla"](config)``."""

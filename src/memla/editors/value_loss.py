@@ -22,6 +22,9 @@ class ValueSettings:
     """How often the loss is looked at; there is one update fewer, as in the authors' code."""
     learning_rate: float = 0.5
     """Adam's step."""
+    step_unit: Literal["absolute", "start_rms"] = "absolute"
+    """What a step is measured in: as it is, or in root mean squares of ``start``, which makes it
+    the same for models whose states differ in size."""
     weight_decay: float = 0.5
     """Weight of ``||delta|| / ||start||^2``."""
     clamp: float = 4.0

@@ -233,14 +233,18 @@ class _Search:
 
     def _search(self) -> Float[Tensor, "vectors sites d_model"]:
         settings, norms = self._settings, self._loss.start_norms
-        shape = (*norms.shape, self._starts.shape[-1])
-        vectors = torch.zeros(shape, dtype=self._loss.dtype, device=norms.device)
+        d_model = self._starts.shape[-1]
+        unit = norms / d_model**0.5 if settings.step_unit == "start_rms" else torch.ones_like(norms)
+        unit = unit.clamp(min=torch.finfo(norms.dtype).tiny)[..., None]
+        # The vectors, measured in their unit.
+        vectors = torch.zeros(*norms.shape, d_model, dtype=self._loss.dtype, device=norms.device)
         vectors.requires_grad_()
+        limit = settings.clamp * norms / unit[..., 0]
         adam = torch.optim.Adam([vectors], lr=settings.learning_rate)
         for step in range(settings.steps):
             is_last = step == settings.steps - 1
             with torch.set_grad_enabled(not is_last):
-                now = self._loss.evaluate(vectors)
+                now = self._loss.evaluate(vectors * unit)
             self._looks.append(seen := now.detached())
             if not seen.loss.isfinite().all():
                 raise _diverged("loss", str(seen.loss.max().item()), step)
@@ -254,11 +258,11 @@ class _Search:
                 lengths = vectors.norm(dim=-1).clamp(min=torch.finfo(vectors.dtype).tiny)
                 if not lengths.isfinite().all():
                     raise _diverged("length", "not finite", step + 1)
-                vectors.mul_((settings.clamp * norms / lengths).clamp(max=1)[..., None])
+                vectors.mul_((limit / lengths).clamp(max=1)[..., None])
                 frozen = sorted(self._ends)
                 vectors[frozen] = kept[frozen]
             self._loss.keep(going)
-        return vectors.detach()
+        return vectors.detach() * unit
 
     def _note_ends(self, now: ValueLosses, step: int, *, is_last: bool) -> list[int]:
         """Note which vectors end at this look; the numbers of the others."""

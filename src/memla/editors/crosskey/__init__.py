@@ -1,0 +1,1 @@
+"""CrossKey: a value found in one language, written under the keys of the fact in all of them."""
