@@ -125,9 +125,8 @@ def look(
     Returns:
         Keys by layer and the values, in float64 on the CPU.
     """
-    shape = (len(memories), model.d_ff)
-    keys = {layer: torch.zeros(shape, dtype=torch.float64) for layer in key_layers}
     values = torch.zeros(len(memories), model.d_model, dtype=torch.float64)
+    keys = {layer: values.new_zeros(len(memories), model.d_ff) for layer in key_layers}
     highest = max((*key_layers, value_layer))
     deep = _Reading(tuple(key_layers), site_module(model, value_layer, site), highest)
     bare: dict[Place, list[int]] = {}
