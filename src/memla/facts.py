@@ -11,7 +11,7 @@ from memla.languages import parse_language
 from memla.records import Record, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 PLACEHOLDER = "{}"
 
@@ -72,6 +72,49 @@ class EditRequest(Record):
     def without_target(self) -> EditRequest:
         """The same statement, with nothing that says what the new answer is."""
         return self.model_copy(update={"target_new": None})
+
+
+class OtherFacts(tuple[EditRequest, ...]):
+    """Statements of other facts that an editor is given: a pool without what was left out.
+
+    It is the tuple of the statements that may be looked at, and equals it. Slices and other
+    selections of it are plain sequences, of which nothing counts as left out.
+
+    Args:
+        references: The statements that may be looked at.
+        left_out: The other statements of the pool.
+    """
+
+    left_out: tuple[EditRequest, ...]
+    """Statements of the same pool that were left out for this edit, as they may be under test. An
+    editor may only use them to take something that is known of the whole pool and subtract their
+    part, which gives what is known of the others. It must use them for nothing else."""
+
+    def __new__(
+        cls, references: Iterable[EditRequest] = (), left_out: Iterable[EditRequest] = ()
+    ) -> Self:
+        """The references as a tuple, which remembers what was left out."""
+        made = super().__new__(cls, references)
+        made.left_out = tuple(left_out)
+        return made
+
+    def without_facts(self, facts: Collection[str]) -> OtherFacts:
+        """The same pool, with the statements of some facts left out too."""
+        return OtherFacts(
+            (one for one in self if one.fact not in facts),
+            (*self.left_out, *(one for one in self if one.fact in facts)),
+        )
+
+
+def other_facts(references: Sequence[EditRequest], own: Collection[str]) -> tuple[EditRequest, ...]:
+    """The references that are of other facts than an edit's own.
+
+    Those removed count as left out if the references know their pool. Of plain references they
+    are ignored altogether.
+    """
+    if isinstance(references, OtherFacts):
+        return references.without_facts(own)
+    return tuple(one for one in references if one.fact not in own)
 
 
 class ProbeKind(StrEnum):

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from memla.errors import UnknownNameError
-from memla.facts import EditCase, EditRequest, Fact, Probe, ProbeKind
+from memla.facts import (
+    EditCase,
+    EditRequest,
+    Fact,
+    OtherFacts,
+    Probe,
+    ProbeKind,
+    other_facts,
+)
 
 
 def request(language="zh", **changes):
@@ -100,3 +110,26 @@ def test_a_fact_holds_its_names_in_each_language():
         object_labels={"ja": "パリ"},
     )
     assert Fact.model_validate_json(fact.to_json()) == fact
+
+
+def test_other_facts_are_a_tuple_that_remembers_what_was_left_out():
+    pool = [request(code, fact=fact) for fact in ("ก", "ข", "ค") for code in ("zh", "th")]
+    others = OtherFacts(pool[2:], pool[:2])
+    assert others == tuple(pool[2:])
+    assert OtherFacts() == ()
+    assert others.left_out == tuple(pool[:2])
+    fewer = others.without_facts({"ข", "ก"})
+    assert fewer == tuple(pool[4:])
+    assert fewer.left_out == tuple(pool[:4])
+    assert others.left_out == tuple(pool[:2]), "the first is as it was"
+    again = pickle.loads(pickle.dumps(fewer))
+    assert (again, again.left_out) == (fewer, fewer.left_out)
+
+
+def test_an_edit_s_own_facts_are_no_other_facts():
+    pool = [request("th", fact=fact) for fact in ("ก", "ข")]
+    assert other_facts(pool, {"ก"}) == (pool[1],)
+    known = other_facts(OtherFacts(pool), {"ก"})
+    assert known == (pool[1],)
+    assert isinstance(known, OtherFacts)
+    assert known.left_out == (pool[0],)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from memla.facts import EditCase, EditRequest
+from memla.facts import EditCase, EditRequest, OtherFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ class References:
         """The statements of cases, as a benchmark's split ``train`` has them."""
         return cls.from_requests(request for case in cases for request in case.requests.values())
 
-    def without(
-        self, requests: Iterable[EditRequest], texts: Iterable[str] = ()
-    ) -> tuple[EditRequest, ...]:
+    def without(self, requests: Iterable[EditRequest], texts: Iterable[str] = ()) -> OtherFacts:
         """The references that share no subject with what is edited or asked.
 
         A fact is left out in all its languages as soon as one of its names is a subject of the
@@ -43,19 +41,22 @@ class References:
         Args:
             requests: What is edited.
             texts: What is asked, such as the prompts about neighbours.
+
+        Returns:
+            The references, with all others as what was left out of the pool.
         """
         own = tuple(requests)
         subjects = {_folded(request.subject) for request in own}
         names = {request.fact for request in own}
         asked = "\n".join(_folded(text) for text in texts)
-        return tuple(
-            request
-            for fact in self.facts
-            if fact[0].fact not in names and not _is_under_test(fact, subjects, asked)
-            for request in fact
-        )
+        kept: list[EditRequest] = []
+        left_out: list[EditRequest] = []
+        for fact in self.facts:
+            tested = fact[0].fact in names or _is_under_test(fact, subjects, asked)
+            (left_out if tested else kept).extend(fact)
+        return OtherFacts(kept, left_out)
 
-    def for_case(self, case: EditCase) -> tuple[EditRequest, ...]:
+    def for_case(self, case: EditCase) -> OtherFacts:
         """The references that have nothing to do with a case's fact or with its probes."""
         return self.without(case.requests.values(), (probe.prompt for probe in case.probes))
 
