@@ -1,8 +1,8 @@
 """Sums of h h^T over many keys, batch by batch, and the checkpoint from which they continue.
 
 Every row of a batch has its language's weight, so that one sum for each layer is enough, however
-many languages there are. Products are taken in float32 (float64 for models in float64) and added
-to a total in float64.
+many languages there are. Products are taken in float32 (float64 for models in float64, and where
+it is asked for) and added to a total in float64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from memla.attribution.key_texts import KeyPosition, KeyRow
 from memla.attribution.statistics_files import read_file, write_file
-from memla.errors import DataError
+from memla.errors import DataError, ModelError
 from memla.models.hooks import replace_input, stopped_after
 from memla.models.language_model import LanguageModel
 
@@ -78,29 +78,29 @@ class Checkpoint:
 def sum_moments(
     model: LanguageModel,
     rows: Sequence[KeyRow],
-    mixture: Mapping[str, float],
+    weights: Mapping[str, float],
     layers: Sequence[int],
     *,
     position: KeyPosition,
     batch_tokens: int,
+    in_float64: bool = False,
     checkpoint: Checkpoint | None = None,
     on_progress: Progress | None = None,
 ) -> dict[int, Float[Tensor, "d_ff d_ff"]]:
-    """Weighted second moments of the keys in float64, each language's mean by its weight.
+    """Weighted sums of the keys' products, in float64.
 
     Args:
         model: The model; the forward pass ends after the last of the layers.
         rows: What to read.
-        mixture: Weight of each language; they sum to 1.
+        weights: Weight of each key, by its language.
         layers: Layers whose keys are counted, ascending.
         position: Every token of a row, or only its last.
         batch_tokens: Tokens in a batch, padding included.
+        in_float64: Take the products in float64, whatever the model's type.
         checkpoint: Where to continue from, and to keep what is done.
         on_progress: Called with what a checkpoint has done already, and after each batch.
     """
     batches = batches_of([len(row.ids) for row in rows], batch_tokens)
-    counts = count_keys(rows, position)
-    weights = {code: share / counts[code] for code, share in mixture.items()}
     done, totals = (checkpoint and checkpoint.read()) or (0, _empty(model, layers))
     totals = {layer: totals[layer].to(_home(model, layers)) for layer in layers}
     n_tokens = sum(len(row.ids) for row in rows)
@@ -109,7 +109,8 @@ def sum_moments(
         on_progress("keys", n_done, n_tokens)
     for number, batch in enumerate(batches[done:], start=done + 1):
         chosen = [rows[index] for index in batch]
-        _add_batch(model, chosen, [weights[row.language] for row in chosen], position, totals)
+        shares = [weights[row.language] for row in chosen]
+        _add_batch(model, chosen, shares, position, totals, in_float64=in_float64)
         n_done += sum(len(row.ids) for row in chosen)
         if checkpoint is not None and number < len(batches):
             checkpoint.write(number, totals)
@@ -125,6 +126,27 @@ def count_keys(rows: Sequence[KeyRow], position: KeyPosition) -> dict[str, int]:
         n_keys = len(row.ids) if position == "all" else 1
         counts[row.language] = counts.get(row.language, 0) + n_keys
     return counts
+
+
+def key_weights(mixture: Mapping[str, float], counts: Mapping[str, int]) -> dict[str, float]:
+    """Weight of each key, by its language, with which sums become the mixture's mean."""
+    return {code: share / counts[code] for code, share in mixture.items()}
+
+
+def finite(
+    model: LanguageModel, layer: int, total: Float[Tensor, "d_ff d_ff"]
+) -> Float[Tensor, "d_ff d_ff"]:
+    """The total, if it can be used.
+
+    Raises:
+        ModelError: It is not finite.
+    """
+    if not total.isfinite().all():
+        raise ModelError(
+            f"{model.name} has keys in layer {layer} that are not finite in {model.dtype}",
+            hint="load it in float32 or bfloat16, or check its weights",
+        )
+    return total
 
 
 def batches_of(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
@@ -147,6 +169,8 @@ def _add_batch(
     weights: Sequence[float],
     position: KeyPosition,
     totals: Mapping[int, Tensor],
+    *,
+    in_float64: bool,
 ) -> None:
     """Read a batch and add its keys' products to the totals of all layers."""
     # Padded on the right, so that no token sees the padding: no mask is needed.
@@ -162,8 +186,8 @@ def _add_batch(
 
     def counting(total: Tensor) -> Callable[[Tensor], Tensor]:
         def count(keys: Tensor) -> Tensor:
-            flat = keys.reshape(-1, keys.shape[-1])
-            _add_products(total, flat[where.to(keys.device)], share)
+            flat = keys.reshape(-1, keys.shape[-1])[where.to(keys.device)]
+            _add_products(total, flat.double() if in_float64 else flat, share)
             return keys
 
         return count

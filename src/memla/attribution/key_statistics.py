@@ -17,7 +17,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from memla.attribution.key_moments import Checkpoint, Progress, count_keys, sum_moments
+from memla.attribution.key_moments import (
+    Checkpoint,
+    Progress,
+    count_keys,
+    finite,
+    key_weights,
+    sum_moments,
+)
 from memla.attribution.key_texts import (
     Corpus,
     KeyPosition,
@@ -27,7 +34,7 @@ from memla.attribution.key_texts import (
     statement_texts,
 )
 from memla.attribution.statistics_files import read_file, write_file
-from memla.errors import DataError, ModelError, SettingError
+from memla.errors import DataError, SettingError
 from memla.models.language_model import LanguageModel
 
 __all__ = [
@@ -165,19 +172,19 @@ def collect_statistics(
         checkpoint = Checkpoint(folder / "checkpoint.safetensors", key, checkpoint_seconds)
     if missing:
         rows = key_rows(model, corpus)
+        counts = count_keys(rows, position)
         sums = sum_moments(
             model,
             rows,
-            corpus.mixture,
+            key_weights(corpus.mixture, counts),
             missing,
             position=position,
             batch_tokens=batch_tokens,
             checkpoint=checkpoint,
             on_progress=on_progress,
         )
-        counts = count_keys(rows, position)
         for layer in missing:
-            moments = {layer: _finished(model, layer, sums.pop(layer))}
+            moments = {layer: finite(model, layer, sums.pop(layer).to(torch.float32))}
             one = KeyStatistics(moments, counts, corpus.mixture, position, weights, corpus.digest)
             found[layer] = one
             if folder is not None:
@@ -215,13 +222,3 @@ def _layers_of(model: LanguageModel, layers: Sequence[int] | None) -> list[int]:
             hint=f"it has layers 0 to {model.n_layers - 1}",
         )
     return wanted
-
-
-def _finished(model: LanguageModel, layer: int, total: Tensor) -> Float[Tensor, "d_ff d_ff"]:
-    moment = total.to(torch.float32)
-    if not moment.isfinite().all():
-        raise ModelError(
-            f"{model.name} has keys in layer {layer} that are not finite in {model.dtype}",
-            hint="load it in float32 or bfloat16, or check its weights",
-        )
-    return moment

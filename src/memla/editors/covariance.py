@@ -7,28 +7,22 @@ remembered by one editor, under the model's weights and the text, never under a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
-from memla.attribution.key_statistics import (
-    KeyPosition,
-    KeyStatistics,
-    KeyText,
-    collect_statistics,
-    corpus_of,
-    statement_texts,
-)
+from memla.attribution.key_statistics import KeyPosition, KeyStatistics
+from memla.editors.covariance_pools import Covariance, Pool, covariance_of
 from memla.errors import EditError
-from memla.facts import EditRequest
+from memla.facts import EditRequest, OtherFacts
 from memla.models.language_model import LanguageModel
 from memla.records import Record
+
+__all__ = ["Covariance", "CovarianceConfig", "Covariances"]
 
 
 class CovarianceConfig(Record):
@@ -44,63 +38,23 @@ class CovarianceConfig(Record):
     """Added to the diagonal, as a share of its mean, so that the matrix can be inverted."""
 
 
-@dataclass(slots=True, eq=False)
-class Covariance:
-    """Spread of the keys of one layer, with the ridge on its diagonal; float64 on the CPU."""
-
-    matrix: Float[Tensor, "d_ff d_ff"]
-    layer: int
-    n_keys: int
-    """How many keys it was taken from; 0 for the identity."""
-    _factor: Tensor | None = field(default=None, repr=False)
-    _eigen: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
-
-    def solve(self, keys: Float[Tensor, "d_ff n"]) -> Float[Tensor, "d_ff n"]:
-        """C^{-1} keys, in float64; the Cholesky factor is computed once.
-
-        Raises:
-            EditError: The matrix is singular.
-        """
-        wanted = keys.to(self.matrix)
-        if not self.n_keys:
-            return wanted
-        if self._factor is None:
-            factor, failed = torch.linalg.cholesky_ex(self.matrix)
-            if failed or not factor.isfinite().all():
-                raise EditError(
-                    f"the statistics of layer {self.layer} cannot be inverted: "
-                    f"{self.n_keys} keys for {len(self.matrix)} neurons",
-                    hint="raise covariance.ridge, or give more text or reference facts",
-                )
-            self._factor = factor
-        return torch.cholesky_solve(wanted, self._factor)
-
-    def eigen(self) -> tuple[Float[Tensor, " d_ff"], Float[Tensor, "d_ff d_ff"]]:
-        """Eigenvalues in ascending order and eigenvectors in columns; computed once."""
-        if self._eigen is None:
-            values, vectors = torch.linalg.eigh(self.matrix)
-            self._eigen = values, vectors
-        return self._eigen
-
-
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """What an editor remembers for one position of keys."""
-
-    content: tuple[str, str]
-    """Digests of the model's weights and of the text."""
-    about: KeyStatistics
-    """Statistics without their moments."""
-    by_layer: dict[int, Covariance] = field(default_factory=dict)
+MOST_LEFT_OUT = 0.2
+"""Share of a pool up to which what was left out is subtracted from it."""
 
 
 class Covariances:
-    """The covariances of one editor; it remembers those of the last model and text."""
+    """The covariances of one editor; it remembers those of the last model and text.
+
+    Of references that say what was left out of their pool, the pool is read once for all edits
+    and the part of what was left out is subtracted. What an edit gets depends on its references
+    alone, never on what was asked for before.
+    """
 
     def __init__(self, config: CovarianceConfig) -> None:
         self.config = config
-        self._kept: dict[KeyPosition, _Kept] = {}
-        self._last: KeyStatistics | None = None
+        self._files: dict[KeyPosition, _File] = {}
+        self._pools: dict[tuple[KeyPosition, bool], Pool] = {}
+        self._said: dict[str, object] = {"kind": config.kind}
 
     def get(
         self,
@@ -112,6 +66,11 @@ class Covariances:
         position: KeyPosition = "all",
     ) -> dict[int, Covariance]:
         """The covariances of some layers.
+
+        With ``OtherFacts``, a key weighs what it weighs in the whole pool. So the languages'
+        weights differ from equal ones by as much as languages differ in the share of keys that
+        were left out: under a percent for a few facts in all languages. Where more than a fifth
+        of the pool was left out, the references are read by themselves.
 
         Args:
             model: The model to edit.
@@ -128,49 +87,105 @@ class Covariances:
         if self.config.kind == "identity":
             eye = torch.eye(model.d_ff, dtype=torch.float64)
             return {layer: Covariance(eye, layer, 0) for layer in layers}
-        path = self.config.statistics
-        texts = () if path is not None else _texts(model, references)
-        corpus = (
-            corpus_of(texts, position).digest
-            if path is None
-            else _checked(path, model, fingerprint, position).corpus
-        )
-        kept = self._kept.get(position)
-        known = kept.by_layer if kept and kept.content == (fingerprint, corpus) else {}
-        missing = sorted(set(layers) - set(known))
-        if missing or kept is None:
-            made = (
-                collect_statistics(
-                    model, texts, layers=missing, position=position, fingerprint=fingerprint
-                )
-                if path is None
-                else KeyStatistics.load(path, missing)
-            )
-            known = known | {layer: self._made(made, layer) for layer in missing}
-            kept = _Kept((fingerprint, corpus), replace(made, moments={}), known)
-            self._kept[position] = kept
-        self._last = kept.about
-        return {layer: known[layer] for layer in layers}
+        if self.config.statistics is not None:
+            return self._of_file(self.config.statistics, model, layers, fingerprint, position)
+        return self._of_references(model, references, layers, fingerprint, position)
 
     def describe(self) -> dict[str, object]:
-        """Where the last covariances came from, in types that JSON has."""
-        if self._last is None:
-            return {"kind": self.config.kind}
-        path = self.config.statistics
-        return {
+        """Where the last covariances came from, in types that JSON has.
+
+        ``corpus`` is the digest of the whole pool, and ``left_out`` the number of statements
+        whose part was subtracted.
+        """
+        return dict(self._said)
+
+    def _of_file(
+        self,
+        path: Path,
+        model: LanguageModel,
+        layers: Sequence[int],
+        fingerprint: str,
+        position: KeyPosition,
+    ) -> dict[int, Covariance]:
+        about = _checked(path, model, fingerprint, position)
+        content = fingerprint, about.corpus
+        kept = self._files.get(position)
+        if kept is None or kept.content != content:
+            kept = self._files[position] = _File(content)
+        missing = sorted(set(layers) - set(kept.by_layer))
+        if missing:
+            for layer, moment in KeyStatistics.load(path, missing).moments.items():
+                n_keys = sum(about.counts.values())
+                made = covariance_of(moment.double(), layer, n_keys, self.config.ridge)
+                kept.by_layer[layer] = made
+        self._say(str(path), about.corpus, about.counts, about.mixture, position, 0)
+        return {layer: kept.by_layer[layer] for layer in layers}
+
+    def _of_references(
+        self,
+        model: LanguageModel,
+        references: Sequence[EditRequest],
+        layers: Sequence[int],
+        fingerprint: str,
+        position: KeyPosition,
+    ) -> dict[int, Covariance]:
+        there, left_out = _split(references)
+        alone = len(left_out) > MOST_LEFT_OUT * (len(there) + len(left_out))
+        if alone:
+            left_out = ()
+        if not there:
+            raise EditError(
+                "there is neither a file of key statistics nor a reference fact to take them from",
+                hint=f"run `memla statistics {model.name} --benchmark mkeb-geo --out FILE` and "
+                "set covariance.statistics to it, give references, or set "
+                "covariance.kind='identity'",
+            )
+        pool = self._pools.get((position, alone))
+        statements = (*there, *left_out)
+        if pool is None or not pool.holds(fingerprint, statements):
+            pool = Pool(fingerprint, statements, position, self.config.ridge)
+            self._pools[position, alone] = pool
+        found, counts, mixture = pool.get(model, left_out, layers)
+        self._say("references", pool.digest, counts, mixture, position, len(left_out))
+        return found
+
+    def _say(
+        self,
+        source: str,
+        corpus: str,
+        counts: Mapping[str, int],
+        mixture: Mapping[str, float],
+        position: KeyPosition,
+        left_out: int,
+    ) -> None:
+        self._said = {
             "kind": self.config.kind,
-            "source": "references" if path is None else str(path),
-            "corpus": self._last.corpus,
-            "keys": dict(self._last.counts),
-            "mixture": dict(self._last.mixture),
-            "position": self._last.position,
+            "source": source,
+            "corpus": corpus,
+            "left_out": left_out,
+            "keys": dict(counts),
+            "mixture": dict(mixture),
+            "position": position,
             "ridge": self.config.ridge,
         }
 
-    def _made(self, statistics: KeyStatistics, layer: int) -> Covariance:
-        matrix = statistics.moments[layer].double()
-        matrix.diagonal().add_(self.config.ridge * matrix.diagonal().mean())
-        return Covariance(matrix, layer, sum(statistics.counts.values()))
+
+@dataclass(slots=True, eq=False)
+class _File:
+    """What was read of a file."""
+
+    content: tuple[str, str]
+    """Digests of the model's weights and of the text."""
+    by_layer: dict[int, Covariance] = field(default_factory=dict)
+
+
+def _split(
+    references: Sequence[EditRequest],
+) -> tuple[tuple[EditRequest, ...], tuple[EditRequest, ...]]:
+    """The references with true answers, and those of their pool that were left out."""
+    left_out = references.left_out if isinstance(references, OtherFacts) else ()
+    there = tuple(one for one in references if one.target_true is not None)
+    return there, tuple(one for one in left_out if one.target_true is not None)
 
 
 def _checked(
@@ -195,14 +210,3 @@ def _checked(
             hint=again,
         )
     return about
-
-
-def _texts(model: LanguageModel, references: Sequence[EditRequest]) -> tuple[KeyText, ...]:
-    texts = statement_texts(references)
-    if not texts:
-        raise EditError(
-            "there is neither a file of key statistics nor a reference fact to take them from",
-            hint=f"run `memla statistics {model.name} --benchmark mkeb-geo --out FILE` and set "
-            "covariance.statistics to it, give references, or set covariance.kind='identity'",
-        )
-    return texts

@@ -18,7 +18,7 @@ from memla.editors.edits import LowRank
 from memla.editors.keys import attached, look, memory_of
 from memla.editors.values import Site, Value, ValueSettings, optimize_values
 from memla.errors import SettingError
-from memla.facts import EditRequest
+from memla.facts import EditRequest, other_facts
 from memla.models.language_model import LanguageModel
 
 Setting = TypeVar("Setting")
@@ -140,7 +140,7 @@ class Kept:
         """
         targets, layers = written(requests), config.layers_in(model)
         own = {request.fact for request in requests}
-        others = tuple(request for request in references if request.fact not in own)
+        others = other_facts(references, own)
         fingerprint = model.fingerprint()
         covariances = self._covariances.get(model, others, layers, fingerprint=fingerprint)
         languages = sorted({request.language for request in targets})
