@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from memla.attribution.key_moments import count_keys, finite, key_weights, sum_moments
-from memla.attribution.key_texts import Corpus, key_rows, text_rows
+from memla.attribution.key_texts import Corpus, key_rows
 from memla.models.language_model import LanguageModel
 
 BATCH_TOKENS = 4096
@@ -76,7 +76,7 @@ def without_texts(model: LanguageModel, pool: KeyMoments, left_out: Corpus) -> K
         pool: The pool's moments, in the layers that are wanted.
         left_out: Texts that are all in the pool; some of the pool is not among them.
     """
-    rows = text_rows(model, left_out)
+    rows = key_rows(model, left_out)
     counts = count_keys(rows, left_out.position)
     weights = key_weights(pool.mixture, pool.counts)
     part = sum_moments(

@@ -104,22 +104,13 @@ def key_rows(model: LanguageModel, corpus: Corpus) -> list[KeyRow]:
     Raises:
         DataError: A text has no subject where its last token is wanted, or none has a token.
     """
-    rows = text_rows(model, corpus)
+    limit = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
+    window = min(WINDOW, limit or WINDOW)
+    rows = [row for one in corpus.texts for row in _rows(model, one, corpus.position, window)]
     silent = set(corpus.mixture) - {row.language for row in rows}
     if silent:
         raise DataError(f"the texts in {min(silent)!r} have no tokens", hint="give other text")
     return rows
-
-
-def text_rows(model: LanguageModel, corpus: Corpus) -> list[KeyRow]:
-    """What ``key_rows`` gives, also if a language has no token.
-
-    Raises:
-        DataError: A text has no subject where its last token is wanted.
-    """
-    limit = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)
-    window = min(WINDOW, limit or WINDOW)
-    return [row for one in corpus.texts for row in _rows(model, one, corpus.position, window)]
 
 
 def _rows(

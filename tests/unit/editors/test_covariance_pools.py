@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -133,6 +135,25 @@ def test_copies_in_another_order_are_the_same_pool(get, rows_read):
     again = get(copies, made)
     assert again[0] is found[0]
     assert len(rows_read) == n_passes
+
+
+def test_as_many_other_statements_are_another_pool(get):
+    made = Covariances(CovarianceConfig(ridge=0.0))
+    get(left_out(3), made)
+    other = OtherFacts(
+        [one.model_copy(update={"target_true": "曼谷"}) for one in left_out(3)],
+        left_out(3).left_out,
+    )
+    assert same_bits(get(other, made), get(other))
+
+
+def test_statements_that_are_known_by_identity_are_kept(get):
+    made = Covariances(CovarianceConfig())
+    references = tuple(one.model_copy() for one in POOL)
+    first = weakref.ref(references[0])
+    get(references, made)
+    del references
+    assert first() is not None, "else another statement could take its place in memory"
 
 
 def test_the_pool_is_read_once_over_several_edits(get, rows_read):
