@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import pytest
@@ -153,6 +154,7 @@ def test_statements_that_are_known_by_identity_are_kept(get):
     first = weakref.ref(references[0])
     get(references, made)
     del references
+    gc.collect()
     assert first() is not None, "else another statement could take its place in memory"
 
 
