@@ -36,10 +36,18 @@ def key_after(model: LanguageModel, request: EditRequest, prefix: str, layer: in
 
 
 def averaged_key(
-    model: LanguageModel, request: EditRequest, prefixes: Sequence[str], layer: int
+    model: LanguageModel,
+    request: EditRequest,
+    prefixes: Sequence[str],
+    layer: int,
+    *,
+    by_kind: bool = False,
 ) -> Matrix:
-    """The mean over texts before the prompt: k*."""
-    return np.mean([key_after(model, request, prefix, layer) for prefix in prefixes], axis=0)
+    """The mean over texts before the prompt, or of the bare prompt and the mean of the others."""
+    keys = [key_after(model, request, prefix, layer) for prefix in prefixes]
+    if by_kind:
+        return np.mean([keys[0], np.mean(keys[1:], axis=0)], axis=0)
+    return np.mean(keys, axis=0)
 
 
 def least_change(covariance: Matrix, keys: Matrix, missing: Matrix) -> Matrix:

@@ -232,6 +232,7 @@ def _sizes(model: LanguageModel, layer: int, part: LowRank) -> dict[str, float]:
     """Frobenius norm of an update, and as a share of its weight's."""
     up, down = part.up.double(), part.down.double()
     squared = ((up.T @ up) * (down @ down.T)).sum().clamp(min=0)
-    weight = torch.linalg.vector_norm(model.value_rows(layer), dtype=torch.float32)
+    dtype = torch.promote_types(model.dtype, torch.float32)
+    weight = torch.linalg.vector_norm(model.value_rows(layer), dtype=dtype)
     norm = float(squared.sqrt())
     return {"norm": norm, "share_of_weight": norm / max(float(weight), 1e-12)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from memla.attribution.key_statistics import collect_statistics, statement_texts
+from memla.editors.covariance import CovarianceConfig, Covariances
 from memla.editors.rome import RomeConfig, RomeEditor
 from memla.errors import EditError, SettingError
 from memla.facts import EditRequest
@@ -18,7 +18,7 @@ from tests.reference.values import Search, find_vector
 
 TEMPLATES = {"templates": ("{}", "ทุกคนรู้ว่า {}", "众所周知，{}")}
 PREFIXES = ("", "ทุกคนรู้ว่า ", "众所周知，")
-QUICK = {"steps": 4, "learning_rate": 0.1, "contexts": TEMPLATES}
+QUICK = {"steps": 4, "learning_rate": 0.1, "contexts": TEMPLATES, "average": "uniform"}
 SEARCH = Search(4, 0.1, 0.5, 4.0, 0.0625, 0.05)
 
 
@@ -44,17 +44,18 @@ def written_at(model, layer, key, change):
     return out if bias is None else out + bias
 
 
+@pytest.mark.parametrize("average", ["uniform", "by_kind"])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "opt"])
 @pytest.mark.parametrize("sources", [("th",), ("zh", "th", "en")])
-def test_the_edited_matrix_maps_every_key_to_its_value(family, sources):
+def test_the_edited_matrix_maps_every_key_to_its_value(family, sources, average):
     model = in_float64(family)
-    edit = edited(model, requests_from(*sources))
+    edit = edited(model, requests_from(*sources), average=average)
     layer, change = change_of(edit, model)
     prefixes = dict.fromkeys(sources, PREFIXES)
     for language in sources:
         request = REQUESTS[language]
         found = find_vector(model, [model.down_projection(layer)], [request], prefixes, SEARCH)
-        key = averaged_key(model, request, PREFIXES, layer)
+        key = averaged_key(model, request, PREFIXES, layer, by_kind=average == "by_kind")
         wanted = found.starts[0] + found.deltas[0]
         torch.testing.assert_close(
             written_at(model, layer, key, change), wanted, rtol=1e-8, atol=1e-8
@@ -63,11 +64,11 @@ def test_the_edited_matrix_maps_every_key_to_its_value(family, sources):
 
 def test_no_smaller_change_maps_the_keys_to_the_values():
     model = in_float64()
-    statistics = collect_statistics(model, statement_texts(REFERENCES))
+    known = Covariances(CovarianceConfig())
     for sources in (("zh",), ("th", "zh")):
         layer, change = change_of(edited(model, requests_from(*sources)), model)
-        moment = statistics.moments[layer].double().numpy()
-        covariance = moment + 1e-4 * np.diag(moment).mean() * np.eye(model.d_ff)
+        found = known.get(model, REFERENCES, (layer,), fingerprint=model.fingerprint())
+        covariance = found[layer].matrix.numpy()
         keys = [averaged_key(model, REQUESTS[code], PREFIXES, layer) for code in sources]
         columns = np.stack(keys, axis=1)
         missing = columns.T @ change.numpy()

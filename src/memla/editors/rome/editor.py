@@ -14,7 +14,7 @@ from memla.editors.layered import present
 from memla.editors.rome.config import RomeConfig
 from memla.editors.rome.update import rome_update
 from memla.editors.values import Value, optimize_values
-from memla.facts import EditRequest
+from memla.facts import EditRequest, other_facts
 from memla.models.language_model import LanguageModel
 
 
@@ -61,8 +61,7 @@ class RomeEditor:
         """
         targets, config = written(requests), self.config.resolved_for(model)
         layer, fingerprint = present(config.layer), model.fingerprint()
-        facts = {request.fact for request in requests}
-        others = tuple(request for request in references if request.fact not in facts)
+        others = other_facts(references, {request.fact for request in requests})
         known = self._covariances.get(model, others, (layer,), fingerprint=fingerprint)
         prefixes = {
             language: self._contexts.get(model, language, fingerprint=fingerprint)
@@ -93,7 +92,7 @@ def _find_values(
     prompts in two languages may, have one key, and get one value that serves them all.
     """
     memories = [
-        memory_of(model, request, prefixes[request.language], average="uniform")
+        memory_of(model, request, prefixes[request.language], average=config.average)
         for request in targets
     ]
     values = optimize_values(
