@@ -10,7 +10,7 @@ import torch
 from memla.editors import values
 from memla.editors.aligned import PlacedText, align, read_texts
 from memla.editors.values import ValueSettings, optimize_values, site_module
-from memla.errors import DataError, EditError, SettingError
+from memla.errors import DataError, EditError, SettingError, UnsupportedArchitectureError
 from memla.facts import EditRequest
 from memla.models.tiny import FAMILIES, tiny_model
 from memla.models.tokens import subject_token_span
@@ -283,6 +283,14 @@ def test_a_search_that_runs_away_says_at_which_step():
         broken.value_rows(2)[0, 0] = torch.nan
     with pytest.raises(EditError, match="loss of a value is nan after 0 steps"):
         search(broken)
+
+
+def test_a_block_whose_attention_lies_elsewhere_is_named():
+    model = tiny_model()
+    model.architecture = replace(model.architecture, attention="attn.missing")
+    with pytest.raises(UnsupportedArchitectureError, match=r"layer 1 .* has no 'attn.missing'"):
+        search(model, site="attention")
+    assert search(model, REQUESTS[:1], site="mlp")
 
 
 def test_requests_that_cannot_be_searched_for_are_refused():
