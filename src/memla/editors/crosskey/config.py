@@ -53,7 +53,7 @@ class CrossKeyConfig(EditorConfig):
 
     steps: int = Field(default=25, ge=1)
     """How often the loss of a value is looked at; there is one update fewer."""
-    learning_rate: float = Field(default=0.5, gt=0, le=1e3)
+    learning_rate: float = Field(default=0.175, gt=0, le=1e3)
     """Adam's step, in root mean squares of what stands there."""
     clamp: float = Field(default=3.0, gt=0)
     """Longest a value's change may be, in lengths of what stands there; before the overshoot."""
@@ -65,7 +65,8 @@ class CrossKeyConfig(EditorConfig):
     """A value is left as it is once its loss is below this."""
     n_contexts: int = Field(default=4, ge=0)
     """Statements of reference facts in the request's language that are put before the prompt, one
-    at a time, so that the value does not depend on how a text begins."""
+    at a time, so that the value does not depend on how a text begins. Without references in the
+    language there is only the prompt."""
 
     locality: Locality = "subject_keys"
     """What keeps other facts in place: the spread of keys at the subjects of all reference facts;

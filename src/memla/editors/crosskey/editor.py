@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from memla.editors.base import edit_info, generator_for, written
+from memla.editors.base import edit_info, written
 from memla.editors.closed_form import spread
 from memla.editors.covariance import Covariances
 from memla.editors.crosskey.config import CrossKeyConfig
@@ -26,7 +26,7 @@ from memla.editors.edits import LowRank, WeightDelta
 from memla.editors.keys import Memory, attached, label_memory, look, memory_of
 from memla.editors.phrases import SENTENCE_ENDS
 from memla.editors.values import Value, optimize_values
-from memla.facts import EditRequest
+from memla.facts import EditRequest, other_facts
 from memla.models.language_model import LanguageModel
 from memla.models.tokens import join
 
@@ -80,7 +80,7 @@ class CrossKeyEditor:
             references: Other facts in any languages: what should stay in place, what texts
                 begin with, and where the model keeps facts. Those of the edited facts
                 themselves are ignored.
-            seed: Decides which references are put before prompts.
+            seed: Recorded; nothing is drawn.
 
         Raises:
             EditError: No request has a new answer, there is nothing to take the spread of keys
@@ -89,11 +89,11 @@ class CrossKeyEditor:
         """
         targets = written(requests)
         own = {request.fact for request in requests}
-        others = tuple(one for one in references if one.fact not in own)
+        others = other_facts(references, own)
         fingerprint = model.fingerprint()
         languages = {request.language for request in targets}
         site = self._sites.get(model, languages, others, fingerprint=fingerprint)
-        prefixes = {code: self._prefixes(model, code, others, seed) for code in sorted(languages)}
+        prefixes = {code: self._prefixes(code, others) for code in sorted(languages)}
         values = optimize_values(
             model,
             targets,
@@ -114,19 +114,20 @@ class CrossKeyEditor:
         }
         return WeightDelta(deltas, fingerprint, info | _outcome(model, targets, values, deltas))
 
-    def _prefixes(
-        self, model: LanguageModel, language: str, others: Sequence[EditRequest], seed: int
-    ) -> tuple[str, ...]:
-        """Nothing, and some statements of other facts, as texts to put before a prompt."""
+    def _prefixes(self, language: str, others: Sequence[EditRequest]) -> tuple[str, ...]:
+        """Nothing, and some statements of other facts, as texts to put before a prompt.
+
+        They are spread evenly over the facts in the order of their names, and so over relations.
+        """
         pool = sorted(
             {
-                one.text + join(one.text, language) + one.target_true
+                (one.fact, one.text + join(one.text, language) + one.target_true)
                 for one in others
                 if one.language == language and one.target_true is not None
             }
         )
-        order = torch.randperm(len(pool), generator=generator_for(seed, "contexts", language))
-        chosen = [pool[index] for index in order.tolist()[: self.config.n_contexts]]
+        count = min(self.config.n_contexts, len(pool))
+        chosen = [pool[index * len(pool) // count][1] for index in range(count)]
         return ("", *(text + SENTENCE_ENDS.get(language, ". ") for text in chosen))
 
     def _groups(self, targets: Sequence[EditRequest]) -> list[int]:
