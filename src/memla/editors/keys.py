@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from memla.editors.aligned import Site, site_module
 from memla.editors.edits import LowRank
+from memla.errors import SettingError
 from memla.facts import EditRequest
 from memla.models.hooks import capture_inputs, capture_outputs, replace_output, stopped_after
 from memla.models.language_model import LanguageModel, by_length
@@ -87,6 +88,21 @@ def memory_of(
         weights=tuple(1 / (kinds * count[kind]) for kind in is_bare),
         bare=_place(model, request, "", position),
     )
+
+
+def check_reach(model: LanguageModel, request: EditRequest, layer: int, position: Position) -> None:
+    """Make sure that an answer can see what is written: nothing carries it above the last layer.
+
+    Raises:
+        SettingError: The layer is the last, and the prompt goes on after the token.
+    """
+    end = _place(model, request, "", "prompt_last")
+    if layer == model.n_layers - 1 and _place(model, request, "", position) != end:
+        raise SettingError(
+            f"layer {layer} is the last of {model.name!r}: what is written there at the subject of "
+            f"{request.text!r} does not reach the answer",
+            hint=f"let the highest layer that is edited be below {layer}, or use the editor ft",
+        )
 
 
 def label_memory(model: LanguageModel, language: str, label: str) -> Memory:

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from memla.editors.aligned import PlacedText, Site, align, read_texts, site_module
+from memla.editors.keys import check_reach
 from memla.editors.phrases import ESSENCE
 from memla.editors.value_loss import ScoredText, ValueLoss, ValueLosses, ValueSettings
 from memla.errors import EditError, SettingError
@@ -109,7 +110,8 @@ def optimize_values(
 
     Raises:
         EditError: A request has no new answer, or the loss is no longer finite.
-        SettingError: The groups are not one number for each request, or a site is named twice.
+        SettingError: The groups are not one number for each request, a site is named twice, or
+            what is added at the model's last layer would reach no answer.
     """
     numbers = list(range(len(requests))) if groups is None else list(groups)
     sites = (site, *extra_sites)
@@ -121,7 +123,9 @@ def optimize_values(
     texts: dict[int, list[ScoredText]] = {}
     for index, (request, number) in enumerate(zip(requests, numbers, strict=True)):
         size = numbers.count(number)
-        found = _texts_of(model, request, prefixes.get(request.language, ("",)), position, settings)
+        before = prefixes.get(request.language, ("",))
+        found = list(_texts_of(model, request, before, position, settings))
+        check_reach(model, request, layer, position)
         texts.setdefault(number, []).extend(
             ScoredText(one, number, index, tokens, weight / size, is_bare)
             for one, tokens, weight, is_bare in found

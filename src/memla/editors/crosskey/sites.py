@@ -18,7 +18,7 @@ SAMPLES = 4
 LEAST_EFFECT = 0.01
 """Mean change of an answer's probability below which tracing says nothing: the facts are not
 known, or the noise does not disturb them."""
-DECISIVE = 0.25
+DECISIVE = 0.5
 """Share of that change which the subject's last token must carry for a fact to be written there."""
 STILL_CARRIED = 0.9
 """Share of the largest effect at which a layer still counts as carrying the fact."""
@@ -68,7 +68,7 @@ class Sites:
         if key not in self._traced:
             self._traced[key] = _tracing(model, chosen)
         found = self._traced[key]
-        return _default_site(model, config) if found is None else _site(found, model, config)
+        return _default_site(model, config) if found is None else site_of(found, model, config)
 
 
 def _traced_statements(
@@ -96,9 +96,16 @@ def _tracing(model: LanguageModel, statements: Sequence[EditRequest]) -> Tracing
     return found if clean - corrupted >= LEAST_EFFECT else None
 
 
-def _site(found: Tracing, model: LanguageModel, config: CrossKeyConfig) -> WritingSite:
+def site_of(found: Tracing, model: LanguageModel, config: CrossKeyConfig) -> WritingSite:
+    """What tracing says, where the settings leave it open.
+
+    The subject's last token, up to the highest layer at which its state still carries the fact,
+    if that state is decisive; else the prompt's last, from where the fact has arrived.
+    """
     clean, corrupted = found.total_effect()
-    effects = found.effects("block")
+    # The last block's output has nothing above it that could carry it on: where a text ends, it
+    # is the answer already.
+    effects = found.effects("block")[:, : max(1, model.n_layers - 1)]
     at_subject = effects[POSITIONS.index(LAST_SUBJECT_TOKEN)]
     share = float(at_subject.max()) / (clean - corrupted)
     position: Position = "subject_last" if share >= DECISIVE else "prompt_last"
@@ -110,8 +117,7 @@ def _site(found: Tracing, model: LanguageModel, config: CrossKeyConfig) -> Writi
         high = max(_at_least(at_subject.tolist(), STILL_CARRIED))
         layers = range(max(0, high - config.n_layers + 1), high + 1)
     else:
-        # The last block's output carries everything by definition and has nothing above it.
-        at_end = effects[-1].nan_to_num()[:-1].tolist() or [0.0]
+        at_end = effects[-1].nan_to_num().tolist()
         low = min(_at_least(at_end, ARRIVED))
         layers = range(low, min(low + config.n_layers, max(1, model.n_layers - 1)))
     return WritingSite(position, tuple(layers), "tracing", share)

@@ -213,13 +213,37 @@ def test_several_facts_in_different_languages_are_one_solve():
 @pytest.mark.parametrize("keys", ["labels", "both", "prompts"])
 def test_at_the_prompts_last_token_all_languages_give_their_prompts(keys):
     model = in_float64()
-    edit = edited(model, requests_from("th"), position="prompt_last", keys=keys)
+    edit = edited(model, requests_from("th"), position="prompt_last", keys=keys, locality="text")
     (change,) = changes_of(model, [REQUESTS["th"]], position="prompt_last")
     columns = [
         reference.Column(reference.prompt(model, REQUESTS[code], at_end=True), change)
         for code in ("th", "zh", "en")
     ]
-    assert_written(model, edit, columns)
+    assert_written(model, edit, columns, subject_weight=0.0)
+
+
+def test_at_the_prompts_last_token_neighbors_stand_for_the_subjects():
+    model = in_float64()
+    requests = requests_from("th")
+    edit = edited(model, requests, position="prompt_last")
+    near = edited(model, requests, position="prompt_last", locality="neighbor_keys")
+    text = edited(model, requests, position="prompt_last", locality="text")
+    assert not differ(model, edit, near)
+    assert differ(model, edit, text)
+
+
+def test_at_the_prompts_last_token_neighbours_stand_for_subjects():
+    model = in_float64()
+    at_end, near = (
+        edited(model, requests_from("th"), position="prompt_last", locality=locality)
+        for locality in ("subject_keys", "neighbor_keys")
+    )
+    assert not differ(model, at_end, near)
+    assert differ(
+        model,
+        edited(model, requests_from("th")),
+        edited(model, requests_from("th"), locality="neighbor_keys"),
+    )
 
 
 def test_at_the_prompts_last_token_the_control_still_writes_one_language():
