@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
 from memla.editors.base import EditorConfig
 from memla.editors.covariance import CovarianceConfig
 from memla.editors.value_loss import ValueSettings
+from memla.editors.values import Position
 
 Keys = Literal["labels", "prompts", "both", "source"]
 Locality = Literal["subject_keys", "neighbor_keys", "null_space", "text"]
@@ -20,7 +21,9 @@ class CrossKeyConfig(EditorConfig):
     """Settings of CrossKey.
 
     The defaults were chosen on validation facts of ``mkeb-geo`` with the bundled model, a small
-    12-language GPT-2. Numbers that depend on a model's size are relative to it.
+    12-language GPT-2. Numbers that depend on a model's size are relative to it. The preset
+    ``joint`` is for new answers in many languages at once, ``memit_control`` leaves out the keys
+    of other languages.
     """
 
     PRESETS: ClassVar[Mapping[str, Mapping[str, object]]]
@@ -71,16 +74,17 @@ class CrossKeyConfig(EditorConfig):
     locality: Locality = "subject_keys"
     """What keeps other facts in place: the spread of keys at the subjects of all reference facts;
     the very keys of reference facts of the same relation; a projection on directions that neither
-    text nor subjects use; or only the spread of keys of text."""
+    text nor subjects use; or only the spread of keys of text. At the prompt's last token there
+    are no subjects' keys, and ``subject_keys`` means ``neighbor_keys``."""
     covariance_weight: float = Field(default=0.25, gt=0)
     """Weight of the spread of keys against what is written, in multiples of the number of
     neurons [lambda / d_ff]."""
     subject_weight: float = Field(default=10.0, ge=0)
     """Weight of the subjects' keys against keys of text, for ``subject_keys`` and
     ``null_space``."""
-    neighbor_weight: float = Field(default=1.0, ge=0)
+    neighbor_weight: float = Field(default=10.0, ge=0)
     """Weight of one neighbour's key against one that is written, for ``neighbor_keys``."""
-    n_neighbors: int = Field(default=256, ge=1)
+    n_neighbors: int = Field(default=512, ge=1)
     """Neighbours at most, over all languages."""
     nullspace_threshold: float = Field(default=0.1, gt=0)
     """Directions whose second moment is below this share of the mean are free, for
@@ -96,6 +100,12 @@ class CrossKeyConfig(EditorConfig):
         if value is not None and (not value or min(value) < 0):
             raise ValueError(f"layers are numbered from 0 and at least one is needed: {value}")
         return None if value is None else tuple(sorted(set(value)))
+
+    def at(self, position: Position) -> Self:
+        """These settings for an edit at a token: what keeps other facts in place depends on it."""
+        if position == "prompt_last" and self.locality == "subject_keys":
+            return self.model_copy(update={"locality": "neighbor_keys"})
+        return self
 
     def value_settings(self) -> ValueSettings:
         """How values are optimised."""
@@ -113,6 +123,7 @@ class CrossKeyConfig(EditorConfig):
 CrossKeyConfig.PRESETS = MappingProxyType(
     {
         "recommended": {},
+        "joint": {"value": "shared", "overshoot": 1.0},
         "memit_control": {"keys": "source"},
     }
 )

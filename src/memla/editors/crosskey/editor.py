@@ -177,7 +177,7 @@ class CrossKeyEditor:
         values: Sequence[Value],
         fingerprint: str,
     ) -> dict[int, LowRank]:
-        config = self.config
+        config = self.config.at(site.position)
         layers, memories = site.layers, [writing.memory for writing in writings]
         _, present = look(model, memories, key_layers=(), value_layer=layers[-1], site="block")
         changes = _changes(writings, values, [one.fact for one in written(requests)])
@@ -211,7 +211,7 @@ class CrossKeyEditor:
         site: WritingSite,
     ) -> Mapping[int, Tensor]:
         """Keys of reference facts of the same relations, where the settings ask for them."""
-        config = self.config
+        config = self.config.at(site.position)
         near = neighbors_of(requests, others, config.n_neighbors)
         if config.locality not in ("neighbor_keys", "null_space") or not near:
             return {layer: no_keys(model.d_ff) for layer in site.layers}
