@@ -68,6 +68,22 @@ WITHOUT_MASK: dict[str, dict[str, Any]] = {
 UNMASKED_LIMIT = 40
 
 OTHERS = ("memit", "rome", "pmet", "alphaedit", "ft", "kn")
+STRONGER: dict[str, dict[str, Any]] = {
+    "memit, stronger": {
+        "editor": "memit",
+        "settings": {
+            "layers": [0, 1, 2, 3],
+            "relative_weight": 0.026,
+            "learning_rate": 1.0,
+            "clamp": 4.5,
+            "weight_decay": 0.0,
+            "kl_weight": 0.0,
+        },
+    },
+    "rome, stronger": {"editor": "rome", "settings": {"clamp": 8.0, "learning_rate": 1.0}},
+}
+"""MEMIT with CrossKey's layers and size of step, and ROME with a longer value: the other end of
+their curves."""
 EDITOR_LIMIT = 60
 
 
@@ -82,6 +98,8 @@ def plans() -> dict[str, Plan]:
         found[name] = Plan(**base | {"editor": "crosskey", "limit": EDITOR_LIMIT} | options)
     for name, options in WITHOUT_MASK.items():
         found[name] = Plan(**base | {"model": UNMASKED, "limit": UNMASKED_LIMIT} | options)
+    for name, options in STRONGER.items():
+        found[name] = Plan(**base | {"limit": EDITOR_LIMIT} | options)
     for editor in OTHERS:
         found[editor] = Plan(**base | {"editor": editor, "limit": EDITOR_LIMIT})
     return found
