@@ -117,6 +117,7 @@ class KnEditor:
 
         Raises:
             EditError: No request has a new answer, one lacks the old, or no neuron was found.
+        ModelError: What the model returns is not finite.
         """
         targets = written(requests)
         facts = {request.fact for request in targets}
@@ -149,6 +150,7 @@ class KnEditor:
         located = locate_neurons(model, group, config, references=references)
         neurons = located.per_language[language]
         if not neurons:
+            _check_finite(model, group)
             problem = located.problems.get(language, "no neuron is in enough of the prompts")
             raise NoNeuronsError(
                 f"fact {fact!r} has no neurons to edit in {language}: {problem}",
@@ -233,6 +235,18 @@ def _check_old(requests: Sequence[EditRequest], setting: str) -> None:
                 f"target_true, which {setting} = 'target_true' needs",
                 hint="give target_true, or set old and identification.answer to 'greedy'",
             )
+
+
+def _check_finite(model: LanguageModel, requests: Sequence[EditRequest]) -> None:
+    """Tell a model whose outputs are no numbers from one in which nothing was found.
+
+    Raises:
+        ModelError: They are not.
+    """
+    texts, answers, languages = zip(
+        *((one.text, one.target_new or "", one.language) for one in requests), strict=True
+    )
+    model.log_probs(texts, answers, languages)
 
 
 def _greedy(
