@@ -128,9 +128,12 @@ def main(what: str, folder: str, *rest: str) -> None:
         number, of = (rest[1] if rest else "0/1").split("/")
         run(Path(folder), int(number), int(of), rest[2:])
     else:
+        from tools import editors_page
         from tools.results_page import page
 
         Path(rest[0]).write_text(page(Path(folder)), "utf-8")
+        beside = Path(rest[0]).with_name("results_editors.md")
+        beside.write_text(editors_page.page(Path(folder)), "utf-8")
 
 
 if __name__ == "__main__":
