@@ -108,6 +108,17 @@ def test_without_references_and_statistics_both_are_offered(name):
     assert "references" in hint
 
 
+def test_a_file_of_text_does_not_stand_for_reference_subjects(tmp_path):
+    model = tiny_model()
+    path = tmp_path / "ข้อความ.safetensors"
+    collect_statistics(model, statement_texts(REFERENCES)).save(path)
+    settings = {"covariance": {"statistics": path}, "layers": (0,), "position": "subject_last"}
+    hint = refused("crosskey", EditError, "no references", references=(), **settings)
+    assert "locality='text'" in hint
+    config = EDITORS["crosskey"].config_class.preset("recommended", settings | {"locality": "text"})
+    assert EDITORS["crosskey"](config).edit(model, requests_from("th")).deltas
+
+
 @pytest.mark.parametrize("name", ["alphaedit", "crosskey"])
 def test_a_null_space_without_a_direction_says_what_to_raise(name):
     settings = {"nullspace_threshold": 1e-12}

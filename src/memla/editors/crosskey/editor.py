@@ -26,6 +26,7 @@ from memla.editors.edits import LowRank, WeightDelta
 from memla.editors.keys import Memory, attached, label_memory, look, memory_of
 from memla.editors.phrases import SENTENCE_ENDS
 from memla.editors.values import Value, optimize_values
+from memla.errors import EditError
 from memla.facts import EditRequest, other_facts
 from memla.models.language_model import LanguageModel
 from memla.models.tokens import join
@@ -178,6 +179,7 @@ class CrossKeyEditor:
         fingerprint: str,
     ) -> dict[int, LowRank]:
         config = self.config.at(site.position)
+        _check_references(config, others)
         layers, memories = site.layers, [writing.memory for writing in writings]
         _, present = look(model, memories, key_layers=(), value_layer=layers[-1], site="block")
         changes = _changes(writings, values, [one.fact for one in written(requests)])
@@ -220,6 +222,22 @@ class CrossKeyEditor:
             model, memories, key_layers=site.layers, value_layer=site.layers[0], site="block"
         )
         return keys
+
+
+def _check_references(config: CrossKeyConfig, others: Sequence[EditRequest]) -> None:
+    """Make sure that there are subjects whose keys can be kept in place.
+
+    Raises:
+        EditError: There are none, and statistics of text are given instead.
+    """
+    wanted = config.locality in ("subject_keys", "null_space")
+    from_file = config.covariance.kind == "keys" and config.covariance.statistics is not None
+    if wanted and from_file and not others:
+        raise EditError(
+            f"locality {config.locality!r} keeps the subjects of reference facts in place, and "
+            "there are no references",
+            hint="give references (--references FILE), or set locality='text'",
+        )
 
 
 def _changes(

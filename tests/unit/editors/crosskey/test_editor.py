@@ -224,16 +224,6 @@ def test_at_the_prompts_last_token_all_languages_give_their_prompts(keys):
 
 def test_at_the_prompts_last_token_neighbors_stand_for_the_subjects():
     model = in_float64()
-    requests = requests_from("th")
-    edit = edited(model, requests, position="prompt_last")
-    near = edited(model, requests, position="prompt_last", locality="neighbor_keys")
-    text = edited(model, requests, position="prompt_last", locality="text")
-    assert not differ(model, edit, near)
-    assert differ(model, edit, text)
-
-
-def test_at_the_prompts_last_token_neighbours_stand_for_subjects():
-    model = in_float64()
     at_end, near = (
         edited(model, requests_from("th"), position="prompt_last", locality=locality)
         for locality in ("subject_keys", "neighbor_keys")
