@@ -11,7 +11,12 @@ import typer
 from rich.table import Table
 
 from memla.cli import output
-from memla.cli.fact_files import read_references, requests_from_options, sources_of
+from memla.cli.fact_files import (
+    named_requests,
+    read_references,
+    requests_from_options,
+    sources_of,
+)
 from memla.cli.options import (
     DEFAULT_BENCHMARK,
     DEFAULT_MODEL,
@@ -22,6 +27,7 @@ from memla.cli.options import (
     JsonOption,
     LanguageOption,
     ModelArgument,
+    NameOption,
     PresetOption,
     PromptOption,
     ReferencesOption,
@@ -51,6 +57,7 @@ def edit(
     target_new: TargetNewOption = None,
     target_true: TargetTrueOption = None,
     language: LanguageOption = "en",
+    names: NameOption = None,
     file: FileOption = None,
     references: ReferencesOption = DEFAULT_BENCHMARK,
     editor: EditorOption = "memla",
@@ -64,7 +71,8 @@ def edit(
     """Change a fact and save the edit as a folder; the model itself stays as it is.
 
     A file with --file holds the fact in several languages: requests with target_new are written,
-    the others help to find where the model keeps the fact.
+    the others help to find where the model keeps the fact. For crosskey the subject's names do,
+    as in --name zh=伦敦.
     """
     refuse_existing(out)
     changes = parse_settings(settings)
@@ -80,6 +88,7 @@ def edit(
         raise SettingError(
             "there is no fact to edit", hint="give --prompt, --subject and --target-new, or --file"
         )
+    requests = named_requests(requests, names)
     written = sources_of(requests)
     with output.status("loading ..."):
         from memla.cli.loading import load

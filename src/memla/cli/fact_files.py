@@ -59,6 +59,35 @@ def requests_from_options(
     return (parse_record(EditRequest, value, "the fact"),)
 
 
+def named_requests(
+    requests: Sequence[EditRequest], names: Sequence[str] | None
+) -> tuple[EditRequest, ...]:
+    """The requests, and the names of their subject in other languages, as ``zh=伦敦``.
+
+    A name is a request whose prompt is the name alone, without any answer.
+
+    Raises:
+        SettingError: A name has no language, or the requests are about several facts.
+        DataError: A language is unknown.
+    """
+    if not names:
+        return tuple(requests)
+    facts = sorted({request.fact for request in requests})
+    if len(facts) > 1:
+        raise SettingError(
+            f"--name {names[0]!r} could be of {len(facts)} facts",
+            hint="put the names into the file, as requests with the prompt {}",
+        )
+    found = list(requests)
+    for pair in names:
+        language, equals, name = pair.partition("=")
+        if not equals or not name.strip():
+            raise SettingError(f"--name {pair!r} is not LANGUAGE=NAME", hint="--name zh=伦敦")
+        value = {"fact": facts[0], "language": language, "prompt": "{}", "subject": name.strip()}
+        found.append(parse_record(EditRequest, value, f"--name {pair!r}"))
+    return tuple(found)
+
+
 def _with_placeholder(prompt: str, subject: str) -> str:
     """The prompt with ``{}`` at its subject, also where the subject was written out."""
     if PLACEHOLDER in prompt or not subject:

@@ -43,6 +43,14 @@ TargetNewOption = Annotated[str | None, typer.Option("--target-new", help="The n
 TargetTrueOption = Annotated[
     str | None, typer.Option("--target-true", help="The answer until now.")
 ]
+NameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="LANGUAGE=NAME",
+        help="The subject's name in another language, for crosskey; can be repeated.",
+    ),
+]
 LanguageOption = Annotated[str, typer.Option("--language", help="Language of the prompt.")]
 FileOption = Annotated[
     Path | None,

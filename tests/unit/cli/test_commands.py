@@ -125,6 +125,34 @@ def test_a_fact_in_several_languages_comes_from_a_file(
     assert set(made.json["languages"]) == {"ja"}, "only what has a new answer is written"
 
 
+def test_names_in_other_languages_are_keys_and_never_answers(memla, tmp_path, model_folder):
+    fact = ("--prompt", "法国的首都是", "--subject", "法国", "--target-new", "东京")
+    more = ("--language", "zh", "--references", "none", "--editor", "crosskey")
+    keys = ("--set", "locality=text", "--set", "covariance.kind=identity", "--set", "steps=2")
+    names = ("--name", "th=ฝรั่งเศส", "--name", "ru= Франция ")
+    made = memla(
+        "edit", model_folder, *fact, *more, *keys, *names, "--out", tmp_path / "e", "--json"
+    )
+    assert made.status == 0, made.err
+    assert set(made.json["languages"]) == {"zh"}
+    written = [(code, own) for _, code, own in made.json["edit"]["keys"]]
+    assert written == [("zh", True), ("th", False), ("ru", False)]
+    subjects = [one["subject"] for one in made.json["edit"]["requests"]]
+    assert subjects == ["法国", "ฝรั่งเศส", "Франция"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("ฝรั่งเศส", "LANGUAGE=NAME"), ("th=", "LANGUAGE=NAME"), ("xx=法国", "'xx'")]
+)
+def test_a_name_without_a_known_language_is_refused(memla, tmp_path, model_folder, name, word):
+    fact = ("--prompt", "法国的首都是", "--subject", "法国", "--target-new", "东京")
+    made = memla("edit", model_folder, *fact, "--name", name, "--out", tmp_path / "e")
+    assert made.status == 1
+    assert word in made.err
+    assert made.err.count("\n") <= 2
+    assert not (tmp_path / "e").exists()
+
+
 def test_a_subject_may_be_written_out_in_the_prompt(memla, tmp_path, model_folder, quick):
     fact = ("--prompt", "法国的首都是", "--subject", "法国", "--target-new", "东京")
     more = ("--target-true", "巴黎", "--language", "zh", "--references", "none", *quick)
