@@ -64,8 +64,9 @@ The same network, corpus and alignment loss, trained for 1,400 steps without the
 It knows fewer of the facts, so NS is low before the edit too. Causal tracing finds that
 the state of the subject's last token carries a third of an answer there and that of the prompt's
 last token four fifths, so CrossKey writes at the prompt's end, with the keys of the fact's prompts.
-Nothing can be written at the subject: MEMIT does not write the fact even in its own language. At
-the prompt's end it is written, and travels about as far as what the languages share there.
+At the subject little can be written: MEMIT does not write the fact even in its own language. At the
+prompt's end it is written, and travels further than with MEMLA while no fewer facts are kept; but
+paraphrases, which end in other words and so have other keys, follow in less than half of the cases.
 """
 
 Cells = Mapping[tuple[str, str, str], Cell]
