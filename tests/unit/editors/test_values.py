@@ -255,7 +255,8 @@ def test_variants_of_a_family_are_continued_as_far_as_they_allow(variant, below)
     model = build(VARIANTS[variant])
     texts = align(model, [PlacedText(tuple(range(5, 35)), 20), PlacedText((9, 8, 7, 6), 0)])
     assert len(read_texts(model, texts, 1, ("mlp",)).passes.below) == below
-    assert_same(search(model), search(model, cached=False), 1e-3)
+    # Layer 0, as layer 1 is the last of these models and nothing would reach the answer.
+    assert_same(search(model, layer=0), search(model, layer=0, cached=False), 1e-3)
 
 
 def test_a_model_that_cannot_be_continued_is_read_in_full_each_time():
