@@ -25,7 +25,7 @@ draws, seed 0); *n* is the number of facts. Settings were chosen on the validati
 `mini` is a small GPT-2 that we trained on facts of geography, with representations aligned between
 languages on purpose, and so that facts are looked up at the subject's last token. These figures
 say how the methods behave *there*. They are not the papers', and predict nothing about a large
-model. The editors did not get the same search: CrossKey's settings were chosen in about 60 trials
+model. The editors did not get the same search: CrossKey's settings were chosen in about 85 trials
 on 20 to 60 validation facts, MEMLA's in about 25, those of MEMIT, ROME, PMET and AlphaEdit in about
 a dozen each on 10 facts, those of FT and KN in a few.
 ```
