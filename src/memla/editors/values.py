@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from memla.editors.aligned import PlacedText, Site, align, read_texts, site_module
-from memla.editors.keys import check_reach
+from memla.editors.keys import Position, check_reach
 from memla.editors.phrases import ESSENCE
 from memla.editors.value_loss import ScoredText, ValueLoss, ValueLosses, ValueSettings
 from memla.errors import EditError, SettingError
@@ -29,9 +28,7 @@ from memla.facts import PLACEHOLDER, EditRequest
 from memla.models.language_model import LanguageModel
 from memla.models.tokens import prompt_ids, subject_token_span
 
-__all__ = ["Site", "Value", "ValueSettings", "optimize_values", "site_module"]
-
-Position = Literal["subject_last", "prompt_last"]
+__all__ = ["Position", "Site", "Value", "ValueSettings", "optimize_values", "site_module"]
 
 BATCH_TOKENS = 2048
 """Tokens from the subject on that are computed together; bounds memory, changes only rounding."""
