@@ -110,6 +110,19 @@ def _shown(cell: Cell | None) -> str:
     return "" if cell is None else f"{cell.value:.1f} [{cell.low:.0f}, {cell.high:.0f}]"
 
 
+def _row(cells: Cells, source: str) -> list[str]:
+    """What the tables of editors and of sources show of one run."""
+    columns = (
+        ("ES", source),
+        ("ES", "transfer"),
+        ("PS", "transfer"),
+        ("NS_retention", source),
+        ("NS_retention", "transfer"),
+        ("QS", "transfer"),
+    )
+    return [_shown(cells.get((metric, source, target))) for metric, target in columns]
+
+
 def _comparison(
     runs: Mapping[str, Run], cells: Mapping[str, Cells], names: Sequence[str], source: str
 ) -> str:
@@ -123,17 +136,7 @@ def _comparison(
             continue
         found, run = cells[name], runs[name]
         mine = [result for result in run.results() if result.source == source]
-        row = [
-            _shown(found.get((metric, source, target)))
-            for metric, target in (
-                ("ES", source),
-                ("ES", "transfer"),
-                ("PS", "transfer"),
-                ("NS_retention", source),
-                ("NS_retention", "transfer"),
-                ("QS", "transfer"),
-            )
-        ]
+        row = _row(found, source)
         seconds = sum(result.seconds for result in mine) / len(mine)
         shown = "memla" if name == "recommended" else name
         lines.append(f"| {shown} | {len(mine)} | {' | '.join(row)} | {seconds:.1f} |")
@@ -150,17 +153,7 @@ def _sources(runs: Mapping[str, Run], cells: Mapping[str, Cells]) -> str:
         name = "crosskey" if source in ("en", "zh") else "crosskey, other sources"
         found = cells[name]
         count = sum(result.source == source for result in runs[name].results())
-        row = [
-            _shown(found.get((metric, source, target)))
-            for metric, target in (
-                ("ES", source),
-                ("ES", "transfer"),
-                ("PS", "transfer"),
-                ("NS_retention", source),
-                ("NS_retention", "transfer"),
-                ("QS", "transfer"),
-            )
-        ]
+        row = _row(found, source)
         lines.append(f"| {source} | {count} | {' | '.join(row)} |")
     return "\n".join(lines) + "\n"
 
