@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from memla.attribution.knowledge_neurons import locate_neurons
 from memla.editors.edits import Dense, LowRank, RowSparse, WeightDelta
 from memla.editors.memla.coefficient import SEARCHED, gauss_sigmoid, search
 from memla.editors.memla.config import MemlaConfig
@@ -98,6 +99,23 @@ def test_the_rows_are_the_specific_and_the_shared_neurons(tiny_model: LanguageMo
         assert len(set(rows)) == len(rows)
         in_layer = report["specific_by_layer"][layer] + report["shared_by_layer"][layer]
         assert in_layer == len(rows)
+
+
+def test_an_edit_tells_which_neurons_every_two_languages_have_in_common(
+    tiny_model: LanguageModel,
+) -> None:
+    requests = requests_from("zh")
+    common = details(edited(tiny_model, *requests))["neurons"]["common_by_layer"]
+    identification = MemlaConfig.preset(
+        "recommended", {"identification": {"depth": None, "scope": "global", "threshold": 0.1}}
+    ).identification
+    located = locate_neurons(tiny_model, requests, identification).per_language
+    languages = list(located)
+    assert len(common) == len(languages) * (len(languages) + 1) // 2 > 1
+    for pair, sizes in common.items():
+        first, second = pair.split("+")
+        assert sizes == list((located[first] & located[second]).by_layer(3))
+    assert any(map(any, common.values()))
 
 
 @pytest.mark.parametrize("mask", ["without_lsm", "without_lim"])

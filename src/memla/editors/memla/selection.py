@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import combinations_with_replacement
 from typing import Literal
 
 import torch
@@ -36,6 +37,8 @@ class Chosen:
     """How they were come by: ``located``, ``relaxed``, ``top_k``, ``skipped`` or ``random``."""
     relaxed: int = 0
     """How often the threshold was lowered, at most over the facts."""
+    per_language: Mapping[str, NeuronSet] = field(default_factory=dict)
+    """What was located in each language, whether it is edited or not."""
 
     def __or__(self, other: Chosen) -> Chosen:
         """Neurons of several facts that are edited together; shared in one is shared."""
@@ -46,22 +49,30 @@ class Chosen:
             shared,
             "+".join(sources),
             max(self.relaxed, other.relaxed),
+            {
+                language: self.per_language.get(language, NeuronSet())
+                | other.per_language.get(language, NeuronSet())
+                for language in dict.fromkeys((*self.per_language, *other.per_language))
+            },
         )
 
     def only(self, keep: Allowed) -> Chosen:
         """What is left of them under these restrictions."""
-        return Chosen(
-            keep.inside(self.specific) if keep.specific else NeuronSet(),
-            keep.inside(self.shared) if keep.shared else NeuronSet(),
-            self.source,
-            self.relaxed,
+        return replace(
+            self,
+            specific=keep.inside(self.specific) if keep.specific else NeuronSet(),
+            shared=keep.inside(self.shared) if keep.shared else NeuronSet(),
         )
 
     def __bool__(self) -> bool:
         return bool(self.specific) or bool(self.shared)
 
     def report(self, n_layers: int) -> dict[str, object]:
-        """Where they come from and how many there are, by layer, in types that JSON has."""
+        """Where they come from and how many there are, by layer, in types that JSON has.
+
+        ``common_by_layer`` counts what was located in both of two languages; a language with
+        itself is what was located in it.
+        """
         return {
             "source": self.source,
             "relaxed": self.relaxed,
@@ -69,6 +80,12 @@ class Chosen:
             "n_shared": len(self.shared),
             "specific_by_layer": list(self.specific.by_layer(n_layers)),
             "shared_by_layer": list(self.shared.by_layer(n_layers)),
+            "common_by_layer": {
+                f"{first}+{second}": list((mine & self.per_language[second]).by_layer(n_layers))
+                for (first, mine), (second, _) in combinations_with_replacement(
+                    self.per_language.items(), 2
+                )
+            },
         }
 
 
@@ -155,7 +172,7 @@ def _choose_for_fact(
             hint="lower identification.threshold, widen layers, or set on_empty to 'top_k' or "
             "'skip'",
         )
-    return found
+    return replace(found, per_language=located.per_language)
 
 
 def random_neurons(chosen: Chosen, d_ff: int, generator: torch.Generator) -> Chosen:
