@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import tempfile
 import unicodedata
 import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
@@ -119,27 +120,40 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, value
 
 
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A new file beside ``path`` that takes its place when the block ends, and not before.
+
+    Raises:
+        DataError: A file cannot be written; what stood there before is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not with tempfile, whose files nobody but their owner may read.
+        temporary.touch(exist_ok=False)
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"{str(path)!r} cannot be written: {error.strerror or error}",
+            hint="check the disk's free space and the folder's permissions",
+        ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is either whole or absent, also when the disk is full.
 
     Raises:
         DataError: The file cannot be written; what stood there before is untouched.
     """
-    payload = content.encode("utf-8") if isinstance(content, str) else content
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with written_whole(path) as new:
+        new.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def json_lines(records: Iterable[Record]) -> str:

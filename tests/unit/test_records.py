@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -115,6 +116,15 @@ def test_a_file_is_written_whole_into_a_new_folder(tmp_path):
     write_atomically(path, b"\x00")
     assert path.read_bytes() == b"\x00"
     assert [file.name for file in path.parent.iterdir()] == ["a.jsonl"]
+
+
+def test_others_may_read_a_written_file_as_the_umask_says(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_atomically(tmp_path / "отчёт.html", "ไทย")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "отчёт.html").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from memla.errors import DataError
+from memla.records import written_whole
 
 FORMAT = "memla-key-statistics"
 VERSION = 1
@@ -35,25 +34,14 @@ def write_file(path: Path, header: Mapping[str, object], tensors: Mapping[str, T
         **header,
         "sha256": {name: _digest(tensor) for name, tensor in kept.items()},
     }
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(descriptor)
-        temporary = Path(name)
-        save_file(kept, name, metadata={"memla": json.dumps(content, ensure_ascii=False)})
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"{str(path)!r} cannot be written: {reason}",
-            hint="check the disk's free space and the folder's permissions",
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with written_whole(path) as new:
+        try:
+            save_file(kept, new, metadata={"memla": json.dumps(content, ensure_ascii=False)})
+        except SafetensorError as error:  # a full disk, among others
+            raise DataError(
+                f"{str(path)!r} cannot be written: {error}",
+                hint="check the disk's free space and the folder's permissions",
+            ) from None
 
 
 def read_header(path: Path) -> dict[str, Any]:

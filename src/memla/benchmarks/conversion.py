@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +21,7 @@ from memla.benchmarks.mkeb_rules import checked_record
 from memla.benchmarks.mkeb_writing import to_records
 from memla.errors import DataError
 from memla.languages import parse_language
-from memla.records import Record
+from memla.records import Record, written_whole
 
 
 class Conversion(Record):
@@ -64,7 +62,7 @@ def convert(
     run = _Run(wanted, on_record)
     facts = run.chosen(FileBenchmark(path, file_format).records())
     objects = run.strict(to_records(facts)) if strict else to_records(facts)
-    with _written_whole(out) as stream:
+    with _stream_to(out) as stream:
         _write(objects, stream, run, as_list=".json" in out.suffixes)
         if not run.written:
             asked = f" in {' '.join(wanted)}" if wanted else ""
@@ -132,23 +130,11 @@ def _write(
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[BufferedIOBase]:
+def _stream_to(path: Path) -> Iterator[BufferedIOBase]:
     """A stream to a file that appears, or replaces what is there, only when all is written."""
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with ExitStack() as opened:
-            raw = opened.enter_context(os.fdopen(descriptor, "wb"))
-            stream: BufferedIOBase = raw
-            if path.suffix == ".gz":
-                # Without name and time, so that the same content gives the same bytes.
-                packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0)
-                stream = opened.enter_context(packed)
-            yield stream
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    with written_whole(path) as new, ExitStack() as opened:
+        raw = opened.enter_context(new.open("wb"))
+        # Without name and time, so that the same content gives the same bytes.
+        is_packed = path.suffix == ".gz"
+        packed = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if is_packed else None
+        yield opened.enter_context(packed) if packed else raw
