@@ -10,6 +10,7 @@ from memla.construction.chat import ChatModel
 from memla.construction.drafting import ChatDrafter, TemplateDrafter
 from memla.construction.frames import frame
 from memla.construction.graph import Draft, PlannedEdit
+from memla.construction.guidelines import check_draft
 from memla.construction.localisation import translate_samples
 from memla.construction.rejects import Reject
 from memla.construction.relations import shipped_relations
@@ -24,6 +25,7 @@ from memla.construction.text_stages import (
 from memla.construction.translation import Sample, translate_drafts
 from memla.construction.translators.base import Translation
 from memla.errors import DataError
+from memla.languages import MKEB_LANGUAGES
 from memla.records import json_lines, write_atomically
 from tests.doubles import chat
 from tests.doubles.chat import said, sample
@@ -155,7 +157,7 @@ def test_text_mode_translates_each_text_with_its_own_names(names, toy, edits):
     assert "The capital of Thailand is Bangkok." in asked
 
 
-def test_an_inflected_language_gets_statements_that_need_no_grammar(names, edits):
+def test_an_inflected_language_gets_statements_that_need_no_grammar(folder, names, edits):
     relations = unworded()
     genitive = {
         "France": "Франции",
@@ -173,9 +175,30 @@ def test_an_inflected_language_gets_statements_that_need_no_grammar(names, edits
     (first, *_) = translate_drafts(samples(edits, relations), "ru", names, relations, toy)
     noun = toy_translation("capital", "ru")
     assert first.texts["prompt"] == f"{{}} — {noun}:"
-    assert first.texts["paraphrases.0"] == f"{{}} ({noun}):"
-    assert first.texts["paraphrases.1"] == f"{{}}, {noun}:"
+    assert first.texts["paraphrases.0"] == f"{noun} ({{}}):"
+    assert first.texts["paraphrases.1"] == f"Тема: {{}}; {noun}:"
     assert first.texts["questions.0"].endswith("?")
+    report = through(folder, names, toy, relations)
+    assert (report.kept, report.rejects) == (4, {})
+
+
+@pytest.mark.parametrize("language", [*MKEB_LANGUAGES, "zh-hant"])
+def test_frames_are_paraphrases_of_each_other_by_the_guidelines(language, edit, names):
+    prompt, *paraphrases = (frame("首都", language, number) for number in range(3))
+    if language == "en":
+        # A language without frames of its own has two.
+        paraphrases = paraphrases[:1]
+    draft = Draft(
+        edit="P36:Q142",
+        language="en",
+        prompt=prompt,
+        paraphrases=tuple(paraphrases),
+        neighbor_prompt=prompt,
+        questions=("Which city?",),
+        made_by="frames",
+    )
+    checks = {reason.check for reason in check_draft(draft, edit, names)}
+    assert not checks & {"paraphrase repeats", "answer not last"}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +209,7 @@ def test_a_frame_joins_a_name_and_a_noun(language, text):
     assert frame("首都", language, 0) == text
     assert len({frame("首都", language, number) for number in range(3)}) == 3
     assert frame("首都", language, 3) == text
+    assert len({frame("首都", "cs", number) for number in range(4)}) == 2
 
 
 def test_a_text_that_nobody_translates_is_left_out_with_a_reason(names, edits):
