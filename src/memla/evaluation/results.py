@@ -1,146 +1,42 @@
-"""What an evaluation writes and reads: plans, results of cases, scores, run folders."""
+"""What an evaluation writes and reads: results of cases, scores, run folders."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from memla.errors import DataError, SettingError
-from memla.evaluation.f1_units import F1Units
+from memla.errors import DataError
+from memla.evaluation.downstream.scores import Checkpoint
 from memla.evaluation.locks import HeldElsewhereError, locked
-from memla.evaluation.metrics import AnswerScoreName
-from memla.evaluation.observations import Decoding, Observation
-from memla.evaluation.protocols import PROTOCOLS, Protocol, Seen
+from memla.evaluation.observations import Observation
+from memla.evaluation.plans import JOINT, Plan, source_parts
+from memla.evaluation.protocols import Seen
 from memla.evaluation.record_files import append_records, drop_unfinished_line, read_records
 from memla.evaluation.shards import Shard
 from memla.facts import ProbeKind
-from memla.languages import parse_language
 from memla.records import Record, parse_record, read_text, write_atomically
+
+__all__ = [
+    "AFTER_ALL",
+    "JOINT",
+    "CaseResult",
+    "FileName",
+    "Plan",
+    "RunFolder",
+    "Score",
+    "source_parts",
+]
+
+FileName = Literal["cases", "after_all", "downstream"]
+"""Files of a run that grow while it goes on."""
 
 AFTER_ALL = "_after_all"
 """Ends the names of metrics that were measured once more when all edits of a sequence were made."""
-
-JOINT = "+"
-"""Joins the source languages of an edit that is made in several at once: ``en+zh``."""
-
-
-def source_parts(source: str) -> tuple[str, ...]:
-    """The languages of a source: ``("en", "zh")`` of ``"en+zh"``.
-
-    Raises:
-        UnknownNameError: One is not a known language.
-    """
-    return tuple(parse_language(part) for part in source.split(JOINT))
-
-
-class Plan(Record):
-    """Everything that decides a result; its hash names the run's folder."""
-
-    memla_version: str = Field(default_factory=lambda: version("memla"))
-    model: str = "mini"
-    revision: str | None = None
-    dtype: str = "float32"
-    model_fingerprint: str | None = None
-    """SHA-256 of the weights, filled in when the run starts."""
-    benchmark: str = "mkeb-geo"
-    benchmark_format: str | None = None
-    """Format of the benchmark's file; None: its content tells."""
-    cases_digest: str | None = None
-    """SHA-256 of the cases, filled in when the run starts."""
-    editor: str = "memla"
-    preset: str = "recommended"
-    settings: dict[str, Any] = Field(default_factory=dict)
-    """Changes to the preset; every setting of the editor once the run has started."""
-    source_languages: tuple[str, ...] = Field(default=("en",), min_length=1)
-    """Languages the edit is made in, each on its own; ``en+zh`` is one edit in both."""
-    target_languages: tuple[str, ...] = ()
-    """Languages the edit is looked at in; empty means all of the benchmark."""
-    mode: Literal["single", "batch", "sequential"] = "single"
-    """``single``: each case is edited by itself. ``batch``: one edit writes the cases of a group.
-    ``sequential``: they are edited on top of each other, and looked at right after and after all.
-    """
-    group_size: int = Field(default=1, ge=1)
-    """Cases of a group, where the mode has groups."""
-    split: str = "test"
-    limit: int | None = Field(default=None, ge=1)
-    """Number of cases; None means all."""
-    seed: int = Field(default=0, ge=0)
-    protocol: str = "mkeb"
-    """What is asked and computed; it also decides the settings below if they are left out."""
-    decoding: Decoding = "gold_length"
-    answer_score: AnswerScoreName = "joint"
-    f1_units: F1Units = "model_ids_bag"
-    f1_tokenizer: str | None = None
-    """Path of the ``tokenizer.json`` that ``bizsre_ids`` counts by, the same for all models."""
-    f1_tokenizer_digest: str | None = None
-    """SHA-256 of that file, filled in when the run starts."""
-    question_prefixes: Literal["keep", "strip"] = "keep"
-    """What becomes of the ``nq question:`` that some files have before locality questions."""
-    use_references: bool = True
-    """Whether editors get the cases of the split ``train`` as references."""
-
-    @field_validator("source_languages")
-    @classmethod
-    def _known_sources(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(JOINT.join(source_parts(value)) for value in values))
-
-    @field_validator("target_languages")
-    @classmethod
-    def _known_targets(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(parse_language(value) for value in values))
-
-    @model_validator(mode="before")
-    @classmethod
-    def _protocol_defaults(cls, values: Any) -> Any:  # noqa: ANN401
-        if not isinstance(values, dict) or not isinstance(values.get("protocol", ""), str):
-            return values
-        return {**PROTOCOLS[values.get("protocol", "mkeb")].defaults, **values}
-
-    @model_validator(mode="after")
-    def _has_groups(self) -> Self:
-        if self.mode == "single" and self.group_size != 1:
-            raise SettingError(
-                f"mode 'single' has no groups, and group_size is {self.group_size}",
-                hint="set mode to 'batch' or 'sequential' (--mode)",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _has_tokenizer(self) -> Self:
-        if self.f1_units == "bizsre_ids" and self.f1_tokenizer is None:
-            raise SettingError(
-                "f1_units 'bizsre_ids' needs a tokenizer that is the same for all models",
-                hint="name its tokenizer.json with f1_tokenizer (--f1-tokenizer)",
-            )
-        return self
-
-    def definition(self) -> Protocol:
-        """The protocol by its name."""
-        return PROTOCOLS[self.protocol]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the plan, in hexadecimal."""
-        # Plans of single edits keep the names they had before there were other modes.
-        without = {"mode", "group_size"} if self.mode == "single" else set()
-        values = self.model_dump(mode="json", exclude=without)
-        content = json.dumps(values, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()
-
-    @property
-    def run_name(self) -> str:
-        """Name of the run's folder: what was run, readable, and the start of the hash."""
-        parts = (self.editor, Path(self.benchmark).stem, Path(self.model).name)
-        readable = "-".join(re.sub(r"[^\w.]+", "-", part).strip("-.") for part in parts)
-        return f"{readable}-{self.digest[:12]}"
 
 
 class Score(Record):
@@ -210,7 +106,8 @@ class RunFolder:
 
     ``plan.json``, ``case_ids.json`` and ``environment.json`` are written first and whole;
     ``cases.jsonl`` grows by a line with every case, ``after_all.jsonl`` by what a case is like at
-    the end of a sequence. A shard has its own, such as ``cases-2-of-7.jsonl``; all are read.
+    the end of a sequence, and ``downstream.jsonl`` by what edits did to everything else. A shard
+    has its own, such as ``cases-2-of-7.jsonl``; all are read.
 
     Args:
         path: The folder.
@@ -226,7 +123,7 @@ class RunFolder:
         """Keep other processes from this run, or this shard of it, inside the ``with`` block.
 
         Raises:
-            DataError: Another process is at work on it.
+            HeldElsewhereError: Another process is at work on it.
         """
         with ExitStack() as stack:
             try:
@@ -234,7 +131,7 @@ class RunFolder:
                 if self._suffix:
                     stack.enter_context(locked(self.path / f".lock{self._suffix}"))
             except HeldElsewhereError as error:
-                raise DataError(
+                raise HeldElsewhereError(
                     error.message, hint="wait until it ends; --shard lets several work on one run"
                 ) from None
             yield
@@ -257,8 +154,8 @@ class RunFolder:
         ):
             if not (self.path / name).exists():
                 write_atomically(self.path / name, _indented(value))
-        drop_unfinished_line(self._file("cases"))
-        drop_unfinished_line(self._file("after_all"))
+        for file in get_args(FileName):
+            drop_unfinished_line(self._file(file))
         return {(result.case, result.source) for result in self.results()}
 
     def plan(self) -> Plan:
@@ -284,11 +181,19 @@ class RunFolder:
         for path in self.files("after_all"):
             yield from read_records(path, CaseResult)
 
-    def append(self, result: CaseResult) -> None:
-        """Add a finished case."""
-        append_records(self._file("after_all" if result.is_after_all else "cases"), [result])
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """What was measured beside the edited facts."""
+        for path in self.files("downstream"):
+            yield from read_records(path, Checkpoint)
 
-    def files(self, name: Literal["cases", "after_all"]) -> list[Path]:
+    def append(self, result: CaseResult | Checkpoint) -> None:
+        """Add a finished case, or a finished look at everything else."""
+        if isinstance(result, Checkpoint):
+            append_records(self._file("downstream"), [result])
+        else:
+            append_records(self._file("after_all" if result.is_after_all else "cases"), [result])
+
+    def files(self, name: FileName) -> list[Path]:
         """The files of that name: of the whole and of its shards."""
         return sorted(self.path.glob(f"{name}*.jsonl"))
 

@@ -13,6 +13,7 @@ import numpy as np
 from memla.errors import DataError
 from memla.evaluation.bootstrap import Bootstrap, Samples, interval
 from memla.evaluation.derivation import Table, derive
+from memla.evaluation.downstream.scores import Checkpoint
 from memla.evaluation.protocols import Protocol
 from memla.evaluation.results import (
     AFTER_ALL,
@@ -53,6 +54,8 @@ class Run:
     folder: RunFolder | None = None
     kept: tuple[CaseResult, ...] = ()
     """The results, where there is no folder."""
+    kept_checkpoints: tuple[Checkpoint, ...] = ()
+    """What was measured beside the edited facts, where there is no folder."""
 
     def results(self) -> Iterator[CaseResult]:
         """Each case's result right after its edit, once for each source."""
@@ -63,6 +66,11 @@ class Run:
         """The same after all edits of a sequence; nothing where the plan's mode has none."""
         kept = (one for one in self.kept if one.is_after_all)
         yield from _once_each(self.folder.after_all() if self.folder is not None else kept)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """What was measured beside the edited facts, each once."""
+        there = self.kept_checkpoints if self.folder is None else self.folder.checkpoints()
+        yield from {one.key: one for one in there}.values()
 
     def scores(self) -> Iterator[Score]:
         """Each metric of each probe of each case; those after all edits end with ``AFTER_ALL``."""
@@ -108,26 +116,42 @@ class _Source:
     before: Values = field(default_factory=dict)
     after_all: Values = field(default_factory=dict)
     cases: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
+    """Cases that were looked at after all edits too."""
 
     def add(self, score: Score) -> None:
         self.cases.add(score.case)
         metric = score.metric.removesuffix(AFTER_ALL)
-        moments = ((self.after, score.value), (self.before, score.before))
-        for values, value in (
-            moments if metric == score.metric else ((self.after_all, score.value),)
-        ):
+        moments = [(self.after, score.value), (self.before, score.before)]
+        if metric != score.metric:
+            self.later.add(score.case)
+            moments = [(self.after_all, score.value)]
+        for values, value in moments:
             by_case = values.setdefault(metric, {}).setdefault(score.target, {})
             by_case.setdefault(score.case, []).append(value)
 
 
-def _collect(run: Run) -> dict[str, _Source]:
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Every value of a run: what tables and differences are made of without reading it again."""
+
+    plan: Plan
+    by_source: Mapping[str, _Source]
+
+
+def collect(run: Run) -> Collected:
+    """Read the scores of a run once, for several tables or comparisons."""
     sources = {source: _Source() for source in run.plan.source_languages}
     for score in run.scores():
         sources[score.source].add(score)
-    return sources
+    return Collected(run.plan, sources)
 
 
-def summarize(run: Run) -> list[Cell]:
+def _collected(run: Run | Collected) -> Collected:
+    return run if isinstance(run, Collected) else collect(run)
+
+
+def summarize(run: Run | Collected) -> list[Cell]:
     """The tables of a run.
 
     For each source and metric: a cell for each target and one for ``transfer``, and the same
@@ -137,7 +161,7 @@ def summarize(run: Run) -> list[Cell]:
     """
     cells: list[Cell] = []
     protocol = run.plan.definition()
-    for source, values in _collect(run).items():
+    for source, values in _collected(run).by_source.items():
         if not values.cases:  # an unfinished run has not come to this source yet
             continue
         bootstrap = Bootstrap(sorted(values.cases), seed=run.plan.seed)
@@ -217,10 +241,11 @@ def _cells(plan: Plan, metric: str, source: str, table: Table) -> Iterator[Cell]
             )
 
 
-def compare(run: Run, baseline: Run) -> list[Cell]:
+def compare(run: Run | Collected, baseline: Run | Collected) -> list[Cell]:
     """What one run has more than another, in points, paired by case.
 
     Only cases both have count; draws are the same for both, so the interval is of the difference.
+    Two sequences are also compared after all of their edits, under names with ``AFTER_ALL``.
 
     Raises:
         DataError: The runs have no case and source in common, or follow different protocols.
@@ -231,32 +256,38 @@ def compare(run: Run, baseline: Run) -> list[Cell]:
             f"the two runs follow different protocols: {names}",
             hint="metrics of one name differ between protocols; compare runs of one",
         )
-    ours, theirs = _collect(run), _collect(baseline)
+    ours, theirs = _collected(run).by_source, _collected(baseline).by_source
     cells: list[Cell] = []
     for source in [source for source in ours if source in theirs]:
-        common = sorted(ours[source].cases & theirs[source].cases)
+        pair = (ours[source], theirs[source])
+        common, later = (pair[0].cases & pair[1].cases), (pair[0].later & pair[1].later)
         if not common:
             continue
-        bootstrap = Bootstrap(common, seed=run.plan.seed)
+        bootstrap = Bootstrap(sorted(common), seed=run.plan.seed)
         first, second = (
-            _at_each_moment(_only(values[source], common), source, run.plan, bootstrap)[""]
-            for values in (ours, theirs)
+            _at_each_moment(_only(values, common, later), source, run.plan, bootstrap)
+            for values in pair
         )
-        for metric in _in_order(first.keys() & second.keys(), run.plan.definition()):
-            table = {
-                target: (samples - second[metric][target][0], count)
-                for target, (samples, count) in first[metric].items()
-                if target in second[metric]
-            }
-            cells += _cells(run.plan, metric, source, table)
+        for metric in _in_order(first[""].keys() & second[""].keys(), run.plan.definition()):
+            for moment in ("", AFTER_ALL):
+                table = _less(first[moment].get(metric, {}), second[moment].get(metric, {}))
+                cells += _cells(run.plan, metric + moment, source, table)
     if not cells:
         raise DataError("the two runs have no case in common", hint="compare the same benchmark")
     return cells
 
 
-def _only(values: _Source, cases: Sequence[str]) -> _Source:
-    wanted = set(cases)
-    after, before, after_all = (
+def _less(table: Table, other: Table) -> Table:
+    """One table minus another, where both have a number."""
+    return {
+        target: (samples - other[target][0], count)
+        for target, (samples, count) in table.items()
+        if target in other
+    }
+
+
+def _only(values: _Source, cases: set[str], after_all: set[str]) -> _Source:
+    kept = (
         {
             metric: {
                 target: {case: found for case, found in by_case.items() if case in wanted}
@@ -264,6 +295,10 @@ def _only(values: _Source, cases: Sequence[str]) -> _Source:
             }
             for metric, by_target in one.items()
         }
-        for one in (values.after, values.before, values.after_all)
+        for one, wanted in (
+            (values.after, cases),
+            (values.before, cases),
+            (values.after_all, cases & after_all),
+        )
     )
-    return _Source(after, before, after_all, wanted)
+    return _Source(*kept, cases=cases)
