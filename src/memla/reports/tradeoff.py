@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from memla.evaluation.summary import TRANSFER, Cell
 from memla.reports.drawing import Canvas, Figure, Number
 from memla.reports.groups import Group
+from memla.reports.placing import Box, place_labels, text_width
 from memla.reports.tables import Entry, Table, metric_name, number, pairs, source_name
 
 REACHED = ("ES", "edit_success", "efficacy", "rewrite_acc", "reliability_F1")
@@ -18,9 +19,20 @@ KEPT = ("NS_retention", "NS", "specificity", "locality", "locality_F1")
 """Metrics of what should stay; the first that a protocol has is taken."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
-"""Of points, which the numbers beside them tell apart too."""
+"""Of points, which what stands beside them tells apart too."""
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640.0, 480.0, 58.0, 16.0, 20.0, 50.0
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 720.0, 500.0, 58.0, 16.0, 20.0, 50.0
+
+NAMED, NAME_WIDTH = 12, 190
+"""Points of a plot that have their names beside them at most, and the widest of such names; more
+points, or wider names, have numbers and a key."""
+
+KEY_ROW = 18
+"""Height of a line of the key."""
+
+CORNER, IN_CORNER = 80.0, 4
+"""Percent from which points are in the corner at the upper right, and how many there have to be for
+it to be drawn again, larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,45 +101,82 @@ def trade_off_table(group: Group, found: Sequence[Point]) -> Table:
 
 
 def trade_offs(group: Group, found: Sequence[Point]) -> list[Figure]:
-    """A plot for each source in which editors can be compared; one of all if there is no such."""
+    """A plot for each source in which editors can be compared; one of all if there is no such.
+
+    Where most points crowd in the corner of all who are good in both, it is drawn again, larger.
+    """
     numbered = list(enumerate(found, start=1))
     by_source = [
         [(place, point) for place, point in numbered if point.source == source]
         for source in dict.fromkeys(point.source for point in found)
     ]
     several = [shown for shown in by_source if len(shown) > 1]
-    return [_trade_off(group, shown) for shown in several or [numbered]]
+    figures = []
+    for shown in several or [numbered]:
+        figures.append(_trade_off(group, shown))
+        near = [one for one in shown if min(one[1].kept.value, one[1].reached.value) >= CORNER]
+        if IN_CORNER <= len(near) < len(shown) and _floor(_lows(shown)) < CORNER - 20:
+            figures.append(_trade_off(group, near, f" Only the {len(near)} in the corner."))
+    return figures
 
 
-def _trade_off(group: Group, numbered: Sequence[tuple[int, Point]]) -> Figure:
-    """A point with its intervals for each method, numbered as in the table."""
+def _lows(numbered: Sequence[tuple[int, Point]]) -> list[Number]:
+    return [value for _, one in numbered for value in (one.kept.low, one.reached.low)]
+
+
+def _trade_off(group: Group, numbered: Sequence[tuple[int, Point]], which: str = "") -> Figure:
+    """A point with its intervals for each method, named or numbered as in the table."""
     found = [point for _, point in numbered]
     kept, reached = (metric_name(metric) for metric in axes(group) or ("", ""))
     sources = ", ".join(dict.fromkeys(source_name(point.source) for point in found))
+    names = _names(found)
+    key = [] if names else [(place, f"{place} {point.label}") for place, point in numbered]
+    columns = _key_columns([text for _, text in key])
     canvas = Canvas(
         WIDTH,
-        HEIGHT,
+        HEIGHT + KEY_ROW * math.ceil(len(key) / columns) + (8 if key else 0),
         f"{reached} in other languages against {kept}, edited in {sources}",
         "Each point is an editor; higher and further right is better. The table below has the"
         " same numbers.",
     )
     start = (_floor([p.kept.low for p in found]), _floor([p.reached.low for p in found]))
     _frame(canvas, start, (f"{kept}, %", f"{reached} transfer, %"))
-    taken = [_place(p.kept.value, p.reached.value, start) for p in found]
     if len({point.source for point in found}) == 1:
         best = sorted(_place(p.kept.value, p.reached.value, start) for p in found if p.is_best)
         canvas.path(best, class_="front")
-    for place, point in numbered:
-        ink = COLOURS[place % len(COLOURS)]
-        _mark(canvas, point, place, ink, start, taken)
-    names = ", ".join(f"{place} {point.label}" for place, point in numbered)
+    _marks(canvas, numbered, names or [str(place) for place, _ in numbered], start)
+    _key(canvas, key, columns)
     n = sorted({cell.n for point in found for cell in (point.kept, point.reached)})
     return Figure(
         f"Edited in {sources}: what transfers against what is kept, both in the other languages,"
-        f" with 95 % intervals; dashed: no editor is better in both. {names}."
+        f" with 95 % intervals; dashed: no editor is better in both.{which}"
         f" n {n[0]} to {n[-1]} prompts a number. {group.provenance}.",
         canvas.svg(),
     )
+
+
+def _names(found: Sequence[Point]) -> list[str]:
+    """What stands beside the points if names find room there; else nothing."""
+    many = len({point.source for point in found}) > 1
+    names = [p.label + (f", {source_name(p.source)}" if many else "") for p in found]
+    fit = len(names) <= NAMED and all(text_width(name) <= NAME_WIDTH for name in names)
+    return names if fit else []
+
+
+def _key_columns(texts: Sequence[str]) -> int:
+    """How many columns a key with these texts has."""
+    widest = max(map(text_width, texts), default=WIDTH) + 24
+    return max(1, int((WIDTH - 16) // widest))
+
+
+def _key(canvas: Canvas, key: Sequence[tuple[int, str]], columns: int) -> None:
+    """What each number means, in columns that are read downwards."""
+    rows = math.ceil(len(key) / columns)
+    for index, (place, text) in enumerate(key):
+        x = 16 + (WIDTH - 16) / columns * (index // rows)
+        y = HEIGHT + 8 + KEY_ROW * (index % rows)
+        canvas.dot(x, y, COLOURS[place % len(COLOURS)])
+        canvas.label(x + 12, y + 4, text)
 
 
 def _floor(lows: Sequence[Number]) -> Number:
@@ -163,41 +212,39 @@ def _frame(canvas: Canvas, start: tuple[Number, Number], names: tuple[str, str])
     canvas.label(14, (top + bottom) / 2, names[1], text_anchor="middle", transform=turn)
 
 
-def _mark(
+def _marks(
     canvas: Canvas,
-    point: Point,
-    place: int,
-    ink: str,
+    numbered: Sequence[tuple[int, Point]],
+    names: Sequence[str],
     start: tuple[Number, Number],
-    taken: list[tuple[Number, Number]],
 ) -> None:
+    """Intervals of all, then points of all, then what they are called: nothing hides a name."""
+    places = [_place(point.kept.value, point.reached.value, start) for _, point in numbered]
+    inks = [COLOURS[place % len(COLOURS)] for place, _ in numbered]
+    for (_, point), ink in zip(numbered, inks, strict=True):
+        _intervals(canvas, point, ink, start)
+    spots = place_labels(places, names, Box(LEFT, 2, WIDTH - 2, HEIGHT - BOTTOM))
+    for place, spot, ink in zip(places, spots, inks, strict=True):
+        canvas.line(*place, *spot, stroke=ink, stroke_opacity="0.5")
+    for (index, point), place, ink in zip(numbered, places, inks, strict=True):
+        canvas.dot(*place, ink, _hint(index, point))
+    for name, spot in zip(names, spots, strict=True):
+        canvas.label(spot[0], spot[1] + 4, name, text_anchor="middle", class_="point")
+
+
+def _intervals(canvas: Canvas, point: Point, ink: str, start: tuple[Number, Number]) -> None:
     kept, reached = point.kept, point.reached
-    x, y = _place(kept.value, reached.value, start)
     for ends in (
         (*_place(kept.low, reached.value, start), *_place(kept.high, reached.value, start)),
         (*_place(kept.value, reached.low, start), *_place(kept.value, reached.high, start)),
     ):
         canvas.line(*ends, stroke=ink, stroke_opacity="0.55", stroke_width="1.5")
-    hint = (
-        f"{place}: {point.label}, edited in {source_name(point.source)}:"
+
+
+def _hint(index: int, point: Point) -> str:
+    kept, reached = point.kept, point.reached
+    return (
+        f"{index}: {point.label}, edited in {source_name(point.source)}:"
         f" {reached.metric} transfer {reached.value:.1f} %, {metric_name(kept.metric)}"
         f" {kept.value:.1f} %, n {reached.n} and {kept.n}"
     )
-    canvas.dot(x, y, ink, hint)
-    spots = [(x + dx, y + dy) for r in (13, 22, 32) for dx, dy in _around(r)]
-    inside = [s for s in spots if LEFT < s[0] < WIDTH - RIGHT and TOP < s[1] < HEIGHT - BOTTOM]
-    spot = next((s for s in inside if _is_free(s, taken)), spots[0])
-    taken.append(spot)
-    canvas.line(x, y, *spot, stroke=ink, stroke_opacity="0.4")
-    canvas.label(spot[0], spot[1] + 4, str(place), text_anchor="middle", class_="point")
-
-
-def _around(radius: Number) -> list[tuple[Number, Number]]:
-    angles = (-45, 225, 45, 135, 0, 180, -90, 90)
-    return [
-        (radius * math.cos(math.radians(a)), radius * math.sin(math.radians(a))) for a in angles
-    ]
-
-
-def _is_free(spot: tuple[Number, Number], taken: Sequence[tuple[Number, Number]]) -> bool:
-    return all(math.dist(spot, other) > 12 for other in taken)
