@@ -7,23 +7,21 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from memla.benchmarks import Benchmark, load_benchmark
 from memla.editors import EDITORS
 from memla.editors.base import Editor
-from memla.errors import DataError, EditError
+from memla.errors import EditError
 from memla.evaluation.baseline import Baseline
-from memla.evaluation.f1_units import tokenizer_digest
 from memla.evaluation.kept_edits import KeptEdits
+from memla.evaluation.materials import Materials
 from memla.evaluation.modes import Bench, Group, groups, probes_of
 from memla.evaluation.references import References
-from memla.evaluation.results import CaseResult, Plan, RunFolder, Score, source_parts
+from memla.evaluation.results import CaseResult, Plan, RunFolder, Score
 from memla.evaluation.shards import Shard
 from memla.evaluation.summary import Run
-from memla.facts import EditCase
 from memla.models.language_model import LanguageModel
 from memla.models.loading import load_model
 
@@ -38,6 +36,7 @@ def evaluate(
     out: str | Path | None = None,
     model: LanguageModel | None = None,
     benchmark: Benchmark | None = None,
+    materials: Materials | None = None,
     editor: Editor | None = None,
     device: str = "cpu",
     batch_size: int = 64,
@@ -57,6 +56,7 @@ def evaluate(
             continues there if it was interrupted. None keeps the results in memory.
         model: The loaded model, if it is not to be loaded by the plan's name.
         benchmark: The cases, if they are not to be loaded by the plan's name.
+        materials: Both of them, where several plans share them.
         editor: The editor with its settings, if it is not to be made from the plan.
         device: Where to load the model.
         batch_size: Texts asked together.
@@ -68,18 +68,22 @@ def evaluate(
         MemlaError: The plan cannot be carried out, or every case failed.
     """
     editor = editor or make_editor(plan)
-    benchmark = benchmark or load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
-    cases, references = _select(plan, benchmark)
-    model = model or load_model(plan.model, revision=plan.revision, dtype=plan.dtype, device=device)
-    plan = _resolve(plan, model, benchmark, editor, (*cases, *references))
-    every = groups(plan, cases)
+    if materials is None:
+        benchmark = benchmark or load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
+        model = model or load_model(
+            plan.model, revision=plan.revision, dtype=plan.dtype, device=device
+        )
+        materials = Materials(model, benchmark)
+    plan = materials.resolve(plan, editor)
+    selection = materials.select(plan)
+    every = groups(plan, selection.cases)
     job = _Job(
         plan,
-        model,
+        materials.model,
         editor,
         [group for group in every if shard is None or shard.holds(group.name)],
         list(dict.fromkeys(case.id for group in every for case in group.cases)),
-        References.from_cases(references),
+        References.from_cases(selection.references),
         batch_size,
     )
     return job.run(Path(out) if out is not None else None, shard, on_score, on_progress)
@@ -95,52 +99,6 @@ def make_editor(plan: Plan) -> Editor:
     kind: Any = EDITORS[plan.editor]
     editor: Editor = kind(kind.config_class.preset(plan.preset, plan.settings))
     return editor
-
-
-def _select(plan: Plan, benchmark: Benchmark) -> tuple[tuple[EditCase, ...], tuple[EditCase, ...]]:
-    """The cases to edit, and those that become references."""
-    card = benchmark.card
-    sources = {part for source in plan.source_languages for part in source_parts(source)}
-    for language in (*sorted(sources), *plan.target_languages):
-        if language not in card.languages:
-            raise DataError(
-                f"benchmark {card.name!r} has nothing in language {language!r}",
-                hint="it has: " + " ".join(card.languages),
-            )
-    there = benchmark.cases(split=plan.split) if plan.split in card.sizes else ()
-    cases = tuple(islice((case for case in there if sources <= set(case.requests)), plan.limit))
-    if not cases:
-        sizes = ", ".join(f"{name} ({size})" for name, size in card.sizes.items())
-        raise DataError(
-            f"benchmark {card.name!r} has no cases in split {plan.split!r}",
-            hint=f"its splits: {sizes}",
-        )
-    wanted = plan.use_references and card.sizes.get("train")
-    return cases, tuple(benchmark.cases(split="train")) if wanted else ()
-
-
-def _resolve(
-    plan: Plan,
-    model: LanguageModel,
-    benchmark: Benchmark,
-    editor: Editor,
-    cases: Sequence[EditCase],
-) -> Plan:
-    """The plan with everything in it that its names stand for."""
-    digest = hashlib.sha256()
-    for line in sorted(case.to_json() for case in cases):
-        digest.update(line.encode() + b"\n")
-    return plan.model_copy(
-        update={
-            "model_fingerprint": model.fingerprint(),
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "cases_digest": digest.hexdigest(),
-            "editor": editor.name,
-            "settings": editor.config.model_dump(mode="json"),
-            "target_languages": plan.target_languages or tuple(benchmark.card.languages),
-            "f1_tokenizer_digest": plan.f1_tokenizer and tokenizer_digest(plan.f1_tokenizer),
-        }
-    )
 
 
 @dataclass(frozen=True, slots=True)

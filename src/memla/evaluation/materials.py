@@ -1,0 +1,115 @@
+"""A model and a benchmark, and what is worked out of them once for all plans that need them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+from memla.benchmarks import Benchmark
+from memla.editors.base import Editor
+from memla.errors import DataError
+from memla.evaluation.f1_units import tokenizer_digest
+from memla.evaluation.results import Plan, source_parts
+from memla.facts import EditCase
+from memla.models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The cases of a plan."""
+
+    cases: tuple[EditCase, ...]
+    """Those to edit."""
+    references: tuple[EditCase, ...]
+    """Those that become references."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of them, in whatever order."""
+        digest = hashlib.sha256()
+        for line in sorted(case.to_json() for case in (*self.cases, *self.references)):
+            digest.update(line.encode() + b"\n")
+        return digest.hexdigest()
+
+
+class Materials:
+    """What plans of one model and one benchmark have in common.
+
+    Reading a benchmark's cases and hashing a model's weights take from a second to minutes; here
+    both are done once.
+
+    Args:
+        model: The model. Its weights stay as they are as long as this is used.
+        benchmark: The cases.
+    """
+
+    def __init__(self, model: LanguageModel, benchmark: Benchmark) -> None:
+        self.model = model
+        self.benchmark = benchmark
+        self._splits: dict[str, tuple[EditCase, ...]] = {}
+        self._selections: dict[tuple[str, bool, tuple[str, ...]], Selection] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's weights."""
+        return self.model.fingerprint()
+
+    def select(self, plan: Plan) -> Selection:
+        """The cases of a plan.
+
+        Raises:
+            DataError: There are none, or nothing is there in one of the plan's languages.
+        """
+        card = self.benchmark.card
+        sources = {part for source in plan.source_languages for part in source_parts(source)}
+        self._check_languages((*sorted(sources), *plan.target_languages))
+        there = (case for case in self._cases(plan.split) if sources <= set(case.requests))
+        cases = tuple(islice(there, plan.limit))
+        if not cases:
+            sizes = ", ".join(f"{name} ({size})" for name, size in card.sizes.items())
+            raise DataError(
+                f"benchmark {card.name!r} has no cases in split {plan.split!r}",
+                hint=f"its splits: {sizes}",
+            )
+        ids = tuple(case.id for case in cases)
+        key = (plan.split, plan.use_references, ids)
+        if key not in self._selections:
+            references = self._cases("train") if plan.use_references else ()
+            self._selections[key] = Selection(cases, references)
+        return self._selections[key]
+
+    def resolve(self, plan: Plan, editor: Editor) -> Plan:
+        """The plan with everything in it that its names stand for.
+
+        Raises:
+            DataError: The plan has no cases, or the file of its tokenizer cannot be read.
+        """
+        return plan.model_copy(
+            update={
+                "model_fingerprint": self.fingerprint,
+                "dtype": str(self.model.dtype).removeprefix("torch."),
+                "cases_digest": self.select(plan).digest,
+                "editor": editor.name,
+                "settings": editor.config.model_dump(mode="json"),
+                "target_languages": plan.target_languages or tuple(self.benchmark.card.languages),
+                "f1_tokenizer_digest": plan.f1_tokenizer and tokenizer_digest(plan.f1_tokenizer),
+            }
+        )
+
+    def _cases(self, split: str) -> tuple[EditCase, ...]:
+        if split not in self._splits:
+            is_there = self.benchmark.card.sizes.get(split)
+            self._splits[split] = tuple(self.benchmark.cases(split=split)) if is_there else ()
+        return self._splits[split]
+
+    def _check_languages(self, wanted: Iterable[str]) -> None:
+        card = self.benchmark.card
+        for language in wanted:
+            if language not in card.languages:
+                raise DataError(
+                    f"benchmark {card.name!r} has nothing in language {language!r}",
+                    hint="it has: " + " ".join(card.languages),
+                )
