@@ -25,8 +25,10 @@ def compare(
     """Compare two runs on the cases they share: RUN_A minus RUN_B, in points.
 
     The 95 % intervals are of a paired bootstrap: both runs are drawn with the same cases.
-    A star marks differences whose interval does not hold 0.
+    A star marks differences whose interval does not hold 0. Two sequences are compared right after
+    each edit and again after all of them.
     """
+    from memla.evaluation.results import AFTER_ALL
     from memla.evaluation.summary import compare as differences
     from memla.evaluation.summary import read_run
 
@@ -44,8 +46,9 @@ def compare(
     for source in dict.fromkeys(cell.source for cell in cells):
         found = [cell for cell in cells if cell.source == source]
         for metric in run.plan.definition().metrics:
-            if any(cell.metric == metric for cell in found):
-                output.write(_table(run, other, metric, found))
+            for moment, when in (("", ""), (AFTER_ALL, " after all edits")):
+                if shown := [cell for cell in found if cell.metric == metric + moment]:
+                    output.write(_table(run, other, metric + when, shown))
     output.write("Points, RUN_A minus RUN_B; *: the 95 % interval does not hold 0.")
 
 
@@ -59,9 +62,8 @@ def _table(run: Run, other: Run, metric: str, cells: list[Cell]) -> Table:
     )
     table = output.table(title, "target", "difference", "low", "high", "n", "", numbers=5)
     for cell in cells:
-        if cell.metric == metric:
-            name = cell.target if cell.target == "transfer" else language_name(cell.target)
-            numbers = (f"{value:+.1f}" for value in (cell.value, cell.low, cell.high))
-            star = "*" if cell.low > 0 or cell.high < 0 else ""
-            table.add_row(name, *numbers, str(cell.n), star)
+        name = cell.target if cell.target == "transfer" else language_name(cell.target)
+        numbers = (f"{value:+.1f}" for value in (cell.value, cell.low, cell.high))
+        star = "*" if cell.low > 0 or cell.high < 0 else ""
+        table.add_row(name, *numbers, str(cell.n), star)
     return table

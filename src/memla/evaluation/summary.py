@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -15,14 +15,7 @@ from memla.evaluation.bootstrap import Bootstrap, Samples, interval
 from memla.evaluation.derivation import Table, derive
 from memla.evaluation.downstream.scores import Checkpoint
 from memla.evaluation.protocols import Protocol
-from memla.evaluation.results import (
-    AFTER_ALL,
-    CaseResult,
-    Plan,
-    RunFolder,
-    Score,
-    source_parts,
-)
+from memla.evaluation.results import AFTER_ALL, CaseResult, Plan, RunFolder, Score, source_parts
 from memla.records import Record
 
 TRANSFER = "transfer"
@@ -286,8 +279,9 @@ def _less(table: Table, other: Table) -> Table:
     }
 
 
-def _only(values: _Source, cases: set[str], after_all: set[str]) -> _Source:
-    kept = (
+def _only(values: _Source, cases: set[str], later: set[str]) -> _Source:
+    moments = ((values.after, cases), (values.before, cases), (values.after_all, cases & later))
+    after, before, after_all = (
         {
             metric: {
                 target: {case: found for case, found in by_case.items() if case in wanted}
@@ -295,10 +289,6 @@ def _only(values: _Source, cases: set[str], after_all: set[str]) -> _Source:
             }
             for metric, by_target in one.items()
         }
-        for one, wanted in (
-            (values.after, cases),
-            (values.before, cases),
-            (values.after_all, cases & after_all),
-        )
+        for one, wanted in moments
     )
-    return _Source(*kept, cases=cases)
+    return _Source(after, before, after_all, cases)

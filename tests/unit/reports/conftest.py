@@ -7,6 +7,7 @@ import json
 import pytest
 
 from memla.evaluation.results import CaseResult, Plan
+from memla.evaluation.summary import read_run
 from tests.observed import likely, look
 
 LANGUAGES = ("en", "zh", "ja", "th", "ru")
@@ -99,3 +100,15 @@ def make_run(tmp_path):
         return folder
 
     return make
+
+
+def looked_at_after_all(run, *, keep, cases=4):
+    """Write what the first cases of a sequence are like at its end: edited, or as before."""
+    results = [one for one in read_run(run).results() if int(one.case.split(":")[1]) < cases]
+    later = [
+        one.model_copy(update={"is_after_all": True, "after": one.after if keep else one.before})
+        for one in results
+    ]
+    lines = "".join(one.to_json() + "\n" for one in later)
+    (run / "after_all.jsonl").write_text(lines, encoding="utf-8")
+    return run

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from memla.cli.main import app
+from tests.unit.reports.conftest import looked_at_after_all
 
 
 @pytest.fixture
@@ -66,3 +67,20 @@ def test_two_runs_are_compared_on_the_cases_they_share(memla, make_run):
 def test_a_comparison_of_two_models_is_noted(memla, make_run):
     runs = make_run("one", model_fingerprint="a"), make_run("two", model_fingerprint="b")
     assert "different models" in memla("compare", *runs).stderr
+
+
+def test_sequences_are_also_compared_after_all_edits_on_what_both_have(memla, make_run):
+    sequence = {"mode": "sequential", "group_size": 4, "sources": ("th",), "reached": ("ja",)}
+    lasting = looked_at_after_all(make_run("one", **sequence), keep=True, cases=2)
+    fading = looked_at_after_all(make_run("two", editor="ft", **sequence), keep=False)
+    done = memla("compare", lasting, fading)
+    assert "ES after all edits: memla minus ft" in done.stdout
+    cells = json.loads(memla("compare", lasting, fading, "--json").stdout)["scores"]
+    found = {(c["metric"], c["target"]): c for c in cells}
+    assert found["ES", "th"]["value"] == 0
+    assert found["ES", "th"]["n"] == 4
+    assert found["ES_after_all", "th"]["value"] == 100
+    assert found["ES_after_all", "th"]["n"] == 2
+    assert found["ES_after_all", "zh"]["value"] == 0
+    single = make_run("three", sources=("th",))
+    assert "after all" not in memla("compare", lasting, single).stdout

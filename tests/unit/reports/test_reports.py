@@ -18,7 +18,7 @@ from memla.evaluation.summary import read_run, summarize
 from memla.reports import figures
 from memla.reports.report import make_report
 from memla.reports.writing import to_csv, to_html, to_latex, to_markdown
-from tests.unit.reports.conftest import NEURONS, TOKYO
+from tests.unit.reports.conftest import NEURONS, TOKYO, looked_at_after_all
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -125,10 +125,7 @@ def test_runs_of_the_same_source_are_two_methods_told_apart_by_what_differs(make
 
 def test_a_sequence_shows_what_is_left_after_all_of_its_edits(make_run):
     run = make_run("one", sources=("th",), mode="sequential", group_size=4)
-    results = read_run(run).results()
-    later = [one.model_copy(update={"is_after_all": True, "after": one.before}) for one in results]
-    lines = "".join(one.to_json() + "\n" for one in later)
-    (run / "after_all.jsonl").write_text(lines, encoding="utf-8")
+    looked_at_after_all(run, keep=False)
     report = make_report([run, make_run("two", sources=("th",))])
     names = [row[0] for row in texts(section(report, "Runs").tables[0])]
     assert names == ["memla (sequential, groups of 4)", "memla"]
