@@ -15,6 +15,7 @@
     │   └── EditMismatchError     an edit made for another model
     ├── ServiceError              a web service that refuses, or gives no usable answer
     │   └── IncompleteAnswerError an answer that came too late, or not to its end
+    ├── ClusterError              a cluster that cannot be reached, or whose workers fail
     └── MissingExtraError         an optional dependency is not installed
 
 Catch ``MemlaError`` to catch them all. On the command line each becomes two lines on stderr
@@ -87,6 +88,10 @@ class ServiceError(MemlaError):
 
 class IncompleteAnswerError(ServiceError):
     """An answer that came too late, or not to its end."""
+
+
+class ClusterError(MemlaError):
+    """A cluster of machines that cannot be reached, or whose workers fail."""
 
 
 class MissingExtraError(MemlaError):

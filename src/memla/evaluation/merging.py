@@ -85,6 +85,29 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Path:
     return target
 
 
+def merge_in_place(folder: str | Path) -> Path:
+    """Put what shards have written to a run's folder in the order of a run that was not divided.
+
+    It can end at any moment: until the files of the shards are gone their lines stand twice, and
+    a line that stands twice is read once.
+
+    Raises:
+        DataError: A case is missing, a process is at work there, or the disk is full.
+    """
+    run = RunFolder(Path(folder))
+    staging = run.path / ".merged"
+    with run.taken():
+        shutil.rmtree(staging, ignore_errors=True)
+        try:
+            for path in sorted(merge([run.path], staging).glob("*.jsonl")):
+                path.replace(run.path / path.name)
+                for part in run.path.glob(f"{path.stem}-*-of-*.jsonl"):
+                    part.unlink()
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return run.path
+
+
 def _common_plan(runs: Sequence[RunFolder]) -> Plan:
     first, *others = [run.plan() for run in runs]
     for run, other in zip(runs[1:], others, strict=True):

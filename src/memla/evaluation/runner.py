@@ -120,10 +120,10 @@ class _Job:
     ) -> Run:
         report = on_progress or (lambda *_: None)
         if out is None:
-            return _checked(self._carry_out(None, None, on_score, report))
+            return checked(self._carry_out(None, None, on_score, report))
         folder = RunFolder(out / self.plan.run_name, shard)
         with folder.taken():
-            return _checked(self._carry_out(out, folder, on_score, report))
+            return checked(self._carry_out(out, folder, on_score, report))
 
     def _carry_out(
         self,
@@ -194,7 +194,7 @@ def _kept_edits(folder: RunFolder | None, group: Group) -> KeptEdits:
     return KeptEdits(folder.path / "sequences" / name)
 
 
-def _checked(run: Run) -> Run:
+def checked(run: Run) -> Run:
     """The run, unless all of it failed.
 
     Raises:
