@@ -18,6 +18,10 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"[\t\n\r]+", " ", text))
 
 
+SMALLEST = 0.84
+"""How far a drawing may shrink: its smallest letters, of 11 units, are then still 9 pixels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A drawing with what it shows, in words."""
@@ -34,16 +38,25 @@ class Canvas:
         height: Of the drawing.
         title: Its name.
         description: What it shows, for who cannot see it.
+        grow: How much larger than its user units it may be drawn where there is room.
     """
 
-    def __init__(self, width: Number, height: Number, title: str, description: str) -> None:
+    def __init__(
+        self,
+        width: Number,
+        height: Number,
+        title: str,
+        description: str,
+        *,
+        grow: Number = 1,
+    ) -> None:
         self._root = ET.Element(
             "svg",
             {
                 "viewBox": f"0 0 {width:g} {height:g}",
                 "role": "img",
                 "aria-label": printable(f"{title}. {description}"),
-                "style": f"max-width:{width:g}px;min-width:{min(width, 520):g}px",
+                "style": f"max-width:{width * grow:.0f}px;min-width:{width * SMALLEST:.0f}px",
             },
         )
 

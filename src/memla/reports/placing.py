@@ -12,13 +12,13 @@ from memla.reports.drawing import Number
 HEIGHT = 15.0
 """Of a label, in user units."""
 
-RADII = (15, 21, 28, 36, 46, 58, 72, 90, 110, 135, 165, 200, 240, 290)
+RADII = (19, 23, 28, 36, 46, 58, 72, 90, 110, 135, 165, 200, 240, 290)
 """Distances from a point at which its label may stand; the nearest that is free is taken."""
 
 ANGLES = (-45, 45, -135, 135, 0, 180, -90, 90, -22, 22, -67, 67, 157, -157, 112, -112)
 """Directions of a label from its point in degrees, clockwise from the right; the first is liked."""
 
-POINT = 7.0
+POINT = 6.0
 """Radius around a point that stays free."""
 
 Spot = tuple[Number, Number]
@@ -55,6 +55,16 @@ def text_width(text: str, size: Number = 12) -> float:
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     marks = sum(unicodedata.combining(character) > 0 for character in text)
     return size * (1.05 * wide + 0.68 * (len(text) - wide - marks))
+
+
+def cut_text(text: str, width: Number, size: Number = 12) -> str:
+    """As much of a text as has room, with an ellipsis where something is left out."""
+    if text_width(text, size) <= width:
+        return text
+    kept = text
+    while kept and text_width(f"{kept}…", size) > width:
+        kept = kept[:-1]
+    return f"{kept.rstrip()}…"
 
 
 def place_labels(points: Sequence[Spot], texts: Sequence[str], bounds: Box) -> list[Spot]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from memla.evaluation.summary import TRANSFER, Cell
 from memla.reports.drawing import Canvas, Figure, Number
 from memla.reports.groups import Group
-from memla.reports.placing import Box, place_labels, text_width
+from memla.reports.placing import Box, cut_text, place_labels, text_width
 from memla.reports.tables import Entry, Table, metric_name, number, pairs, source_name
 
 REACHED = ("ES", "edit_success", "efficacy", "rewrite_acc", "reliability_F1")
@@ -21,14 +21,18 @@ KEPT = ("NS_retention", "NS", "specificity", "locality", "locality_F1")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
 """Of points, which what stands beside them tells apart too."""
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 720.0, 500.0, 58.0, 16.0, 20.0, 50.0
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 436.0, 380.0, 50.0, 12.0, 14.0, 46.0
+"""Of a plot: narrow enough to be seen whole on a phone."""
 
-NAMED, NAME_WIDTH = 12, 190
+GROW = 1.4
+"""How much larger a plot is drawn where there is room."""
+
+NAMED, NAME_WIDTH = 12, 200
 """Points of a plot that have their names beside them at most, and the widest of such names; more
 points, or wider names, have numbers and a key."""
 
-KEY_ROW = 18
-"""Height of a line of the key."""
+KEY_ROW, KEY_SIZE = 18, 11
+"""Height of a line of the key, and the size in which its texts are as wide as bold ones."""
 
 CORNER, IN_CORNER = 80.0, 4
 """Percent from which points are in the corner at the upper right, and how many there have to be for
@@ -116,7 +120,9 @@ def trade_offs(group: Group, found: Sequence[Point]) -> list[Figure]:
         figures.append(_trade_off(group, shown))
         near = [one for one in shown if min(one[1].kept.value, one[1].reached.value) >= CORNER]
         if IN_CORNER <= len(near) < len(shown) and _floor(_lows(shown)) < CORNER - 20:
-            figures.append(_trade_off(group, near, f" Only the {len(near)} in the corner."))
+            figures.append(
+                _trade_off(group, near, f" Only the {len(near)} in the upper right corner.")
+            )
     return figures
 
 
@@ -138,6 +144,7 @@ def _trade_off(group: Group, numbered: Sequence[tuple[int, Point]], which: str =
         f"{reached} in other languages against {kept}, edited in {sources}",
         "Each point is an editor; higher and further right is better. The table below has the"
         " same numbers.",
+        grow=GROW,
     )
     start = (_floor([p.kept.low for p in found]), _floor([p.reached.low for p in found]))
     _frame(canvas, start, (f"{kept}, %", f"{reached} transfer, %"))
@@ -165,18 +172,18 @@ def _names(found: Sequence[Point]) -> list[str]:
 
 def _key_columns(texts: Sequence[str]) -> int:
     """How many columns a key with these texts has."""
-    widest = max(map(text_width, texts), default=WIDTH) + 24
-    return max(1, int((WIDTH - 16) // widest))
+    widest = max((text_width(text, KEY_SIZE) for text in texts), default=WIDTH) + 24
+    return max(1, int((WIDTH - 10) // widest))
 
 
 def _key(canvas: Canvas, key: Sequence[tuple[int, str]], columns: int) -> None:
     """What each number means, in columns that are read downwards."""
     rows = math.ceil(len(key) / columns)
     for index, (place, text) in enumerate(key):
-        x = 16 + (WIDTH - 16) / columns * (index // rows)
+        x = 10 + (WIDTH - 10) / columns * (index // rows)
         y = HEIGHT + 8 + KEY_ROW * (index % rows)
         canvas.dot(x, y, COLOURS[place % len(COLOURS)])
-        canvas.label(x + 12, y + 4, text)
+        canvas.label(x + 12, y + 4, cut_text(text, WIDTH / columns - 24, KEY_SIZE))
 
 
 def _floor(lows: Sequence[Number]) -> Number:
