@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import regex
 import torch
 
-from memla.errors import DataError, ModelError
+from memla.errors import DataError
+from memla.models.scores import check_finite
 from memla.models.tokens import decode, prompt_ids
 
 if TYPE_CHECKING:
@@ -99,11 +100,7 @@ def _continue(rows: list[_Row], model: LanguageModel, stop: str) -> None:
     while True:
         hidden = model.hidden_states(ids, mask, past_key_values=cache)[:, -1]
         scores, chosen = model.final_logits(hidden).float().log_softmax(-1).max(-1)
-        if not scores.isfinite().all():
-            raise ModelError(
-                f"{model.name} gives probabilities that are not finite in {model.dtype}",
-                hint="load it in float32 or bfloat16, or check its weights",
-            )
+        check_finite(model, scores)
         for row, token, score in zip(rows, chosen.tolist(), scores.tolist(), strict=True):
             if not row.is_done:
                 _append(row, token, score, model, stop)

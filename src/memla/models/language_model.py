@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Sequence
 from typing import Literal, cast
@@ -12,13 +11,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerFast
 
-from memla.errors import DataError, ModelError
+from memla.errors import DataError
 from memla.models import tokens
 from memla.models.architectures import Architecture, find_architecture, submodule
 from memla.models.batches import by_length
+from memla.models.fingerprints import weights_digest
 from memla.models.generation import Generation, generate
-from memla.models.scores import AnswerScore, score_answer
-from memla.models.tokens import TokenizedAnswer
+from memla.models.next_tokens import next_token_log_probs
+from memla.models.scores import AnswerScore, check_finite, score_answer
+from memla.models.tokens import Separator, TokenizedAnswer
 
 __all__ = ["AnswerScore", "Generation", "LanguageModel", "TokenizedAnswer"]
 
@@ -104,9 +105,11 @@ class LanguageModel:
         weight = cast("Tensor", self.down_projection(layer).weight).detach()
         return weight if self.architecture.neuron_axis == 0 else weight.T
 
-    def compose(self, prompt: str, answer: str, language: str) -> TokenizedAnswer:
+    def compose(
+        self, prompt: str, answer: str, language: str, *, separator: Separator = "auto"
+    ) -> TokenizedAnswer:
         """A prompt and its answer as token ids; see :func:`memla.models.tokens.compose`."""
-        return tokens.compose(self.tokenizer, prompt, answer, language)
+        return tokens.compose(self.tokenizer, prompt, answer, language, separator=separator)
 
     def answer_ids(self, answer: str, language: str) -> tuple[int, ...]:
         """Tokens of an answer inside a text, its separator included, without special tokens."""
@@ -220,6 +223,7 @@ class LanguageModel:
         answers: Sequence[str],
         languages: Sequence[str],
         *,
+        separator: Separator = "auto",
         batch_size: int = 64,
     ) -> list[AnswerScore]:
         """Score each answer after its prompt; neither order nor batch size matters.
@@ -231,15 +235,12 @@ class LanguageModel:
         if not len(prompts) == len(answers) == len(languages):
             sizes = f"{len(prompts)} prompts, {len(answers)} answers, {len(languages)} languages"
             raise DataError(f"{sizes} were given", hint="give one answer and language per prompt")
-        sequences = [self.compose(*row) for row in zip(prompts, answers, languages, strict=True)]
+        rows = zip(prompts, answers, languages, strict=True)
+        sequences = [self.compose(*row, separator=separator) for row in rows]
         scores: dict[int, AnswerScore] = {}
         for batch in by_length([len(sequence.ids) for sequence in sequences], batch_size):
             values, likeliest = self.token_log_probs([sequences[index] for index in batch])
-            if not values.isfinite().all():
-                raise ModelError(
-                    f"{self.name} gives probabilities that are not finite in {self.dtype}",
-                    hint="load it in float32 or bfloat16, or check its weights",
-                )
+            check_finite(self, values)
             lengths = [len(sequences[index].answer_ids) for index in batch]
             for index, value, best in zip(
                 batch, values.cpu().split(lengths), likeliest.cpu().split(lengths), strict=True
@@ -262,14 +263,15 @@ class LanguageModel:
             self, prompts, max_new_tokens=max_new_tokens, stop=stop, batch_size=batch_size
         )
 
+    def next_token_log_probs(
+        self, prompts: Sequence[str], *, batch_size: int = 64
+    ) -> Float[Tensor, "prompts vocab"]:
+        """What would follow each prompt; see :mod:`memla.models.next_tokens`."""
+        return next_token_log_probs(self, prompts, batch_size=batch_size)
+
     def fingerprint(self) -> str:
         """SHA-256 of all weights, with their names, types and shapes: the identity of the model."""
-        digest = hashlib.sha256()
-        for name, weight in sorted(self.model.named_parameters()):
-            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
-            flat = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            digest.update(memoryview(flat.numpy()))
-        return digest.hexdigest()
+        return weights_digest(self.model)
 
     def _positions(
         self,

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from memla.errors import ModelError
 from memla.models.tokens import TokenizedAnswer, decode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+    from memla.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +89,16 @@ def score_answer(
         predicted_ids=predicted,
         predicted=decode(tokenizer, predicted),
     )
+
+
+def check_finite(model: LanguageModel, log_probs: Tensor) -> None:
+    """Make sure that what a model gave are numbers.
+
+    Raises:
+        ModelError: Some are not.
+    """
+    if not log_probs.isfinite().all():
+        raise ModelError(
+            f"{model.name} gives probabilities that are not finite in {model.dtype}",
+            hint="load it in float32 or bfloat16, or check its weights",
+        )
