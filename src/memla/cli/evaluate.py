@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from memla.cli import evaluation_tables, output, progress
+from memla.cli.evaluating import How, evaluate_plan
 from memla.cli.options import FormatOption, JsonOption, SetOption, parse_settings
-from memla.errors import DataError, SettingError
-from memla.records import read_text
-
-if TYPE_CHECKING:
-    from memla.benchmarks import Benchmark
-    from memla.evaluation.results import Plan
-    from memla.evaluation.shards import Shard
-    from memla.evaluation.summary import Run
+from memla.cli.recipes import evaluate_recipe
+from memla.errors import SettingError
 
 
 def evaluate(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="[RECIPE]", help="TOML file with the keys of a plan."),
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="TOML file with the variants of a table or figure, or with the keys of one plan.",
+        ),
     ] = None,
     *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="NAME", help="Only this variant of a recipe; can be repeated."
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Default: mini.")] = None,
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", help="Name or file. Default: mkeb-geo.")
@@ -88,6 +90,14 @@ def evaluate(
             "--question-prefixes", help="keep or strip the 'nq question:' that some files have."
         ),
     ] = None,
+    downstream: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--downstream",
+            metavar="KEY=VALUE",
+            help="Measure what edits break beside the facts; the value is TOML.",
+        ),
+    ] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="Default: float32.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Only for speed.")] = 64,
@@ -96,12 +106,15 @@ def evaluate(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder of runs. This one gets a folder in it and continues if it is there.",
+            help="Folder of runs. This one gets a folder in it and continues if it is there."
+            " Default of a recipe: its name in runs.",
         ),
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="I/N", help="Do this part of the cases; needs --out."),
+        typer.Option(
+            "--shard", metavar="I/N", help="Do this part of the cases; needs --out or a recipe."
+        ),
     ] = None,
     as_json: JsonOption = False,
     json_progress: Annotated[
@@ -112,7 +125,8 @@ def evaluate(
 
     ES and PS: the edit and its paraphrases succeed. NS: other facts stay. QS: questions that
     follow from the edit. EM: the answer is exactly the new one. All in percent. Other protocols
-    have other metrics.
+    have other metrics. A recipe makes one run for each of its variants and source languages;
+    options count more than what it says.
     """
     options = {
         "model": model,
@@ -134,87 +148,33 @@ def evaluate(
         "f1_units": f1_units,
         "f1_tokenizer": f1_tokenizer,
         "question_prefixes": question_prefixes,
+        "downstream": parse_settings(downstream, "--downstream") or None,
         "dtype": dtype,
     }
-    plan = _plan(recipe, {key: value for key, value in options.items() if value is not None})
-    part = _shard(shard, out)
-    with output.status("loading ..."):
-        from memla.benchmarks import load_benchmark
-        from memla.cli.loading import load
-        from memla.evaluation import runner, summary
+    given = {key: value for key, value in options.items() if value is not None}
+    how = How(out, shard, device, batch_size, as_json, json_progress)
+    _evaluate(recipe, given, tuple(only or ()), how)
 
-        data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
-        _note_unusable(plan, data)
-        loaded = load(plan.model, revision=plan.revision, dtype=plan.dtype, device=device)
-    with progress.shown(plan, as_json=json_progress) as shown:
-        run = runner.evaluate(
-            plan,
-            out=out,
-            model=loaded,
-            benchmark=data,
-            batch_size=batch_size,
-            shard=part,
-            on_score=shown.on_score if shown else None,
-            on_progress=shown.on_progress if shown else None,
+
+def _evaluate(file: Path | None, options: dict[str, Any], only: tuple[str, ...], how: How) -> None:
+    from memla.evaluation.recipe_files import is_recipe, parse_recipe, read_toml
+    from memla.evaluation.recipes import merged
+    from memla.evaluation.results import Plan
+    from memla.records import parse_record
+
+    values = {} if file is None else read_toml(file)
+    if file is not None and is_recipe(values):
+        evaluate_recipe(parse_recipe(values, file), options, only, how)
+        return
+    if only:
+        raise SettingError(
+            f"--only {only[0]!r} chooses a variant of a recipe, and there is no recipe",
+            hint="name a file with [[variants]], such as recipes/memla/table3.toml",
         )
-    cells = summary.summarize(run)
-    if as_json:
-        scores = [cell.model_dump(mode="json") for cell in cells]
-        output.write_json({"plan": run.plan.model_dump(mode="json"), "scores": scores})
-    else:
-        output.write(*evaluation_tables.tables(run, cells))
-    _note_failures(run)
+    evaluate_plan(parse_record(Plan, merged(values, options), str(file or "the plan")), how)
 
 
 def _listed(values: list[str] | None) -> list[str] | None:
     if values is None:
         return None
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
-def _shard(text: str | None, out: Path | None) -> Shard | None:
-    from memla.evaluation.shards import Shard
-
-    if text is not None and out is None:
-        raise SettingError("--shard has nowhere to keep its part", hint="name a folder with --out")
-    return None if text is None else Shard.parse(text)
-
-
-def _plan(recipe: Path | None, options: dict[str, Any]) -> Plan:
-    from memla.evaluation.results import Plan
-    from memla.records import parse_record
-
-    values: dict[str, Any] = {}
-    if recipe is not None:
-        try:
-            values = tomllib.loads(read_text(recipe))
-        except tomllib.TOMLDecodeError as error:
-            raise DataError(f"{recipe}: not TOML: {error}") from None
-    return parse_record(Plan, values | options, "the plan" if recipe is None else str(recipe))
-
-
-def _note_unusable(plan: Plan, data: Benchmark) -> None:
-    """Tell how many records of a file cannot be edited in the languages of the edit."""
-    from memla.benchmarks.file_benchmark import FileBenchmark
-    from memla.evaluation.results import source_parts
-
-    if not isinstance(data, FileBenchmark):
-        return
-    counts = data.counts
-    for language in sorted(
-        {one for source in plan.source_languages for one in source_parts(source)}
-    ):
-        usable = counts.usable.get(language, 0)
-        if 0 < usable < counts.records:
-            output.note(
-                f"note: {counts.records - usable} of {counts.records} records cannot be edited in"
-                f" {language!r}; `memla dataset check` tells why"
-            )
-
-
-def _note_failures(run: Run) -> None:
-    failures = run.failures()
-    if failures:
-        case, reason = next(iter(failures.items()))
-        more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        output.note(f"warning: {len(failures)} cases failed: {case}: {reason}{more}")

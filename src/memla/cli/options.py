@@ -71,7 +71,7 @@ ReferencesOption = Annotated[
 _BARE = re.compile(r"[A-Za-z_][\w./+-]*")
 
 
-def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
+def parse_settings(pairs: Sequence[str] | None, option: str = "--set") -> dict[str, Any]:
     """Settings of ``key=value`` pairs; a dot in the key goes into a nested setting.
 
     The value is TOML, and a bare word is a string.
@@ -84,22 +84,24 @@ def parse_settings(pairs: Sequence[str] | None) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         names = [name.strip() for name in key.split(".")]
         if not equals or not all(names):
-            raise SettingError(f"--set {pair!r} is not key=value", hint="--set steps=20")
+            raise SettingError(
+                f"{option} {pair!r} is not key=value", hint=f"as in {option} steps=20"
+            )
         inner = settings
         for name in names[:-1]:
             inner = inner.setdefault(name, {})
             if not isinstance(inner, dict):
-                raise SettingError(f"--set {pair!r}: {name!r} already has a value of its own")
-        inner[names[-1]] = _toml_value(pair, text.strip())
+                raise SettingError(f"{option} {pair!r}: {name!r} already has a value of its own")
+        inner[names[-1]] = _toml_value(f"{option} {pair!r}", text.strip())
     return settings
 
 
-def _toml_value(pair: str, text: str) -> object:
+def _toml_value(where: str, text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         if _BARE.fullmatch(text):
             return text
         raise SettingError(
-            f"--set {pair!r}: {text!r} is not a TOML value", hint="put text in double quotes"
+            f"{where}: {text!r} is not a TOML value", hint="put text in double quotes"
         ) from None

@@ -12,12 +12,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from memla.evaluation.results import Plan, Score
 
 HEADLINE = ("ES", "NS")
 """Metrics that are shown as they come; of protocols without them, the first two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which run of a recipe this is."""
+
+    number: int
+    """From 1."""
+    of: int
+    variant: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"run {self.number} of {self.of}, {self.variant}, {self.source}: "
 
 
 @dataclass(slots=True)
@@ -27,11 +42,13 @@ class Progress:
     Args:
         metrics: What is shown.
         show: Called whenever something is new.
+        place: Which run of a recipe it is, if it is one.
         clock: Seconds that never run backwards.
     """
 
     metrics: tuple[str, ...]
     show: Callable[[Progress], None]
+    place: Place | None = None
     clock: Callable[[], float] = time.monotonic
     phase: str = ""
     done: int = 0
@@ -79,8 +96,12 @@ class Progress:
 
     def as_json(self) -> str:
         """One line for another program."""
+        place: dict[str, object] = {}
+        if (at := self.place) is not None:
+            place = {"run": at.number, "runs": at.of, "variant": at.variant, "source": at.source}
         return json.dumps(
             {
+                **place,
                 "phase": self.phase,
                 "done": self.done,
                 "total": self.total,
@@ -104,19 +125,19 @@ def _rounded(value: float | None) -> float | None:
 
 
 @contextmanager
-def shown(plan: Plan, *, as_json: bool) -> Iterator[Progress | None]:
+def shown(plan: Plan, *, as_json: bool, place: Place | None = None) -> Iterator[Progress | None]:
     """Progress on stderr: as JSON where that is wanted, else for a terminal; None: neither."""
     known = plan.definition().metrics
     metrics = tuple(name for name in HEADLINE if name in known) or tuple(known[:2])
     if as_json:
-        yield Progress(metrics, _write_line)
+        yield Progress(metrics, _write_line, place)
         return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
     with _bar(console) as show:
-        yield Progress(metrics, show)
+        yield Progress(metrics, show, place)
 
 
 def _write_line(progress: Progress) -> None:
@@ -138,7 +159,8 @@ def _bar(console: Console) -> Iterator[Callable[[Progress], None]]:
             phase = progress.phase
             if phase not in tasks:
                 tasks[phase] = len(tasks)
-                bar.add_task(phase, total=progress.total, completed=progress.done - 1, more="")
+                name = escape(f"{progress.place or ''}{phase}")
+                bar.add_task(name, total=progress.total, completed=progress.done - 1, more="")
             bar.update(bar.task_ids[tasks[phase]], completed=progress.done, more=progress.as_text())
 
         yield show

@@ -155,7 +155,9 @@ class Recipe(Record):
                     f"{one.setting!r} is what variant {one.name!r} of recipe {self.name!r} varies",
                     hint="leave that option out, or copy the recipe and change its values",
                 )
-            plan = parse_record(Plan, one.keys | changes, f"{self.name}, variant {one.name!r}")
+            plan = parse_record(
+                Plan, merged(one.keys, changes), f"{self.name}, variant {one.name!r}"
+            )
             named += [
                 NamedPlan(
                     variant=one.name,
@@ -172,7 +174,7 @@ class Recipe(Record):
         for variant in self.variants:
             for editor in EDITORS if _editor(self.plan, variant) == EVERY_EDITOR else (None,):
                 keys = {"editor": editor} if editor else {}
-                yield from _singles(variant, _merged(self.plan, variant.keys) | keys)
+                yield from _singles(variant, merged(self.plan, variant.keys) | keys)
 
 
 class _Single(Record):
@@ -195,7 +197,7 @@ def _singles(variant: Variant, keys: dict[str, Any]) -> Iterator[_Single]:
         yield _Single(name=_name(variant, keys), keys=keys)
         return
     for value in sweep.values:
-        swept = _merged(keys, sweep.changes(value))
+        swept = merged(keys, sweep.changes(value))
         yield _Single(
             name=_name(variant, swept, (sweep.key, value)),
             keys=swept,
@@ -227,16 +229,16 @@ def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """One table over the other; tables in both are merged too."""
-    merged = dict(below)
+    both = dict(below)
     for key, value in above.items():
-        under = merged.get(key)
+        under = both.get(key)
         if isinstance(under, Mapping) and isinstance(value, Mapping):
-            merged[key] = _merged(under, value)
+            both[key] = merged(under, value)
         else:
-            merged[key] = value
-    return merged
+            both[key] = value
+    return both
 
 
 def _known(names: Sequence[str]) -> dict[str, None]:
