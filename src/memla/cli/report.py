@@ -20,7 +20,10 @@ def _file(name: str, about: str) -> typer.models.OptionInfo:
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of runs, or folders that hold some."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs, folders that hold some, or recipe-NAME.json in one of these.",
+        ),
     ],
     *,
     html: Annotated[Path | None, _file("--html", "Page with figures, in one file.")] = None,
@@ -34,7 +37,8 @@ def report(
 ) -> None:
     """Make a page of runs: every language, editors compared, cost, failures, examples.
 
-    Reads the folders that `memla evaluate --out DIR` wrote and needs no model. All runs have to
+    Reads the folders that `memla evaluate --out DIR` wrote and needs no model. Runs of a recipe get
+    a chapter with its names, what decides it and the papers' figures; all other runs have to
     follow one protocol.
     """
     files = {"html": html, "markdown": markdown, "latex": latex, "csv": csv}

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from memla.bundled import MODELS
 from memla.evaluation.protocols import Protocol
+from memla.evaluation.recipes import RecipeRun
 from memla.evaluation.results import AFTER_ALL
 from memla.evaluation.summary import TRANSFER, Cell
-from memla.reports.reading import RunReading
+from memla.reports.reading import MEASURED_BY, RunReading
 
 MINI_NOTE = "a small model of 5 M parameters that we trained; it tests methods"
 """What stands beside the name of our own model, wherever its figures do."""
 
 NOT_THE_METHOD = {"source_languages", "target_languages", "limit", "cases_digest"}
 """Parts of a plan in which the runs of one method may differ."""
+
+SHOWN_LACKING = 8
+"""Runs that are not there yet which are named."""
 
 DIFFERENCES = 2
 """Settings that a label names at most."""
@@ -66,6 +70,12 @@ class Group:
     """Methods on one model and one benchmark, measured alike: what a table may hold."""
 
     methods: tuple[Method, ...]
+    recipe: RecipeRun | None = None
+    """What they were made for, if it was for a recipe."""
+    lacking: tuple[str, ...] = ()
+    """Runs of the recipe that are not there yet."""
+    heading: str = ""
+    """Its name, if that is not what it was measured on."""
 
     @property
     def runs(self) -> tuple[RunReading, ...]:
@@ -79,9 +89,28 @@ class Group:
 
     @property
     def title(self) -> str:
+        """What it is called: by the recipe, or by model and benchmark."""
+        return self.heading or self.subject
+
+    @property
+    def subject(self) -> str:
         """Model and benchmark."""
         plan = self.runs[0].plan
         return f"{plan.model} on {Path(plan.benchmark).name}, {plan.split}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said before its first section."""
+        if self.recipe is None:
+            return ()
+        about = (self.recipe.about,) if self.recipe.about else ()
+        told = (*about, f"Measured: {self.subject}.")
+        if not self.lacking:
+            return told
+        names = ", ".join(self.lacking[:SHOWN_LACKING])
+        more = len(self.lacking) - SHOWN_LACKING
+        rest = f" and {more} more" if more > 0 else ""
+        return (*told, f"Runs of this recipe that are not there yet: {names}{rest}.")
 
     @property
     def provenance(self) -> str:
@@ -104,9 +133,10 @@ class Group:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The columns of the protocol's tables that have numbers."""
+        """The columns of the tables that have numbers: the recipe's first, then the protocol's."""
         there = {cell.metric for run in self.runs for cell in run.cells}
-        wanted = [name + moment for name in self.protocol.metrics for moment in ("", AFTER_ALL)]
+        names = (*(self.recipe.metrics if self.recipe else ()), *self.protocol.metrics)
+        wanted = dict.fromkeys(name + moment for name in names for moment in ("", AFTER_ALL))
         return tuple(metric for metric in wanted if metric in there)
 
     def has_transfer(self, source: str) -> bool:
@@ -125,10 +155,41 @@ def group_runs(runs: Iterable[RunReading]) -> list[Group]:
     """Runs by model and benchmark, and within these by method, in the order they were given."""
     grouped: dict[tuple[str, ...], list[RunReading]] = {}
     for run in runs:
-        plan = run.plan
-        key = (plan.model, str(plan.model_fingerprint), plan.benchmark, plan.split)
-        grouped.setdefault(key, []).append(run)
+        grouped.setdefault(_table(run), []).append(run)
     return [Group(_methods(members)) for members in grouped.values()]
+
+
+def group_recipe(recipe: RecipeRun, runs: Mapping[str, RunReading]) -> list[Group]:
+    """The runs of a recipe by the names of its variants, one group for what one table may hold.
+
+    Args:
+        recipe: Which variants it has.
+        runs: Those of its runs that are there, by the names of their folders.
+    """
+    grouped: dict[tuple[str, ...], dict[str, dict[str, RunReading]]] = {}
+    for entry in recipe.entries:
+        if (run := runs.get(entry.run)) is not None:
+            key = (*_table(run), *(str(getattr(run.plan, name)) for name in MEASURED_BY))
+            grouped.setdefault(key, {}).setdefault(entry.variant, {})[entry.run] = run
+    lacking = tuple(f"{e.variant} ({e.source})" for e in recipe.entries if e.run not in runs)
+    groups = [
+        Group(
+            tuple(Method.of(name, members.values()) for name, members in variants.items()),
+            recipe,
+            lacking,
+            recipe.title,
+        )
+        for variants in grouped.values()
+    ]
+    if len(groups) == 1:
+        return groups
+    return [replace(one, heading=f"{recipe.title}: {one.subject}") for one in groups]
+
+
+def _table(run: RunReading) -> tuple[str, ...]:
+    """What has to be the same for two runs to stand in one table."""
+    plan = run.plan
+    return plan.model, str(plan.model_fingerprint), plan.benchmark, plan.split
 
 
 def _methods(runs: Sequence[RunReading]) -> tuple[Method, ...]:

@@ -8,15 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from memla.errors import DataError
 from memla.evaluation.observations import Observation
 from memla.evaluation.protocols.base import STAYS
 from memla.evaluation.results import CaseResult, Plan, RunFolder
-from memla.evaluation.summary import Cell, Run, summarize
+from memla.evaluation.summary import Cell, Collected, Run, collect, summarize
 from memla.facts import ProbeKind
 from memla.records import read_text
+from memla.reports.neuron_sums import NeuronSums
 
 EXAMPLES = 2
 """Example cases of a run, unless the user wants another number."""
@@ -63,8 +64,12 @@ class Seen:
     """Of each edit that was made."""
     sizes: list[int] = field(default_factory=list)
     """Numbers in each edit, where it tells."""
-    neurons: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """By source, what each edit tells of the neurons it changed."""
+    neurons: dict[str, NeuronSums] = field(default_factory=dict)
+    """By source, what edits tell of the neurons they changed."""
+    after_all: Counter[str] = field(default_factory=Counter)
+    """Cases by source that were looked at after all edits of their sequence."""
+    resolved: dict[str, float] = field(default_factory=dict)
+    """Numbers that the first edit says it was made with, some of which a plan leaves to it."""
     is_custom: bool = False
     """Whether edits say that their settings are not those of a preset."""
     failures: list[tuple[str, str, str]] = field(default_factory=list)
@@ -82,7 +87,8 @@ class Seen:
         if isinstance(size := result.edit.get("n_values"), int):
             self.sizes.append(size)
         if isinstance(neurons := result.edit.get("neurons"), dict):
-            self.neurons.setdefault(result.source, []).append(neurons)
+            self.neurons.setdefault(result.source, NeuronSums()).add(neurons)
+        self.resolved = self.resolved or _numbers(result.edit)
         self._consider(result)
 
     def _consider(self, result: CaseResult) -> None:
@@ -108,6 +114,11 @@ class _Watched(Run):
             self.seen.note(result)
             yield result
 
+    def after_all(self) -> Iterator[CaseResult]:
+        for result in Run.after_all(self):
+            self.seen.after_all[result.source] += 1
+            yield result
+
 
 @dataclass(frozen=True, slots=True)
 class RunReading:
@@ -118,42 +129,65 @@ class RunReading:
     cells: tuple[Cell, ...]
     seen: Seen
     environment: dict[str, str]
+    wanted: int
+    """Cases that there have to be in each source, once the run is finished."""
+    collected: Collected | None = None
+    """All values, where the run is to be compared with others."""
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a source has fewer cases than another, or fewer than the plan's limit."""
-        counts = [self.seen.cases[source] for source in self.plan.source_languages]
-        return min(counts) < max(max(counts), self.plan.limit or 1)
+        """Whether a source has fewer cases than it has to have, now or after all edits."""
+        moments = [self.seen.cases]
+        moments += [self.seen.after_all] if self.plan.mode == "sequential" else []
+        sources = self.plan.source_languages
+        return any(cases[source] < self.wanted for cases in moments for source in sources)
 
 
-def find_runs(paths: Iterable[str | Path]) -> list[Path]:
-    """Folders of runs: those given, and those inside given folders that are no runs.
-
-    Raises:
-        DataError: A folder neither is a run nor has one in it.
-    """
-    found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        inside = [path] if _is_run(path) else sorted(filter(_is_run, _children(path)))
-        if not inside:
-            raise DataError(
-                f"{str(path)!r} is no run and has none in it",
-                hint="a run is a folder with a plan.json, as `memla evaluate --out DIR` makes them",
-            )
-        found |= {run.resolve(): run for run in inside}
-    return list(found.values())
-
-
-def read_for_report(path: Path, *, examples: int = EXAMPLES) -> RunReading:
+def read_for_report(
+    path: Path, *, examples: int = EXAMPLES, keep_values: bool = False
+) -> RunReading:
     """Read a run's folder once, from its first case to its last whole one.
+
+    Args:
+        path: The folder.
+        examples: Example cases to keep.
+        keep_values: Whether the run is to be compared with others.
 
     Raises:
         DataError: The folder is no run, or a file in it is damaged.
     """
     folder = RunFolder(path)
     run = _Watched(folder.plan(), folder, seen=Seen(examples))
-    cells = tuple(summarize(run))
-    return RunReading(path, run.plan, cells, run.seen, _environment(path))
+    collected = collect(run)
+    return RunReading(
+        path=path,
+        plan=run.plan,
+        cells=tuple(summarize(collected)),
+        seen=run.seen,
+        environment={str(k): str(v) for k, v in _json(path / "environment.json", {}).items()},
+        wanted=_wanted(run.plan, run.seen, _json(path / "case_ids.json", [])),
+        collected=collected if keep_values else None,
+    )
+
+
+def _wanted(plan: Plan, seen: Seen, case_ids: list[object]) -> int:
+    """How many cases each source has to have.
+
+    Runs of earlier versions do not list them: there it is what the plan's limit or another source
+    lets expect.
+    """
+    return len(case_ids) or max(plan.limit or 1, *seen.cases.values(), 1)
+
+
+def _numbers(edit: dict[str, Any]) -> dict[str, float]:
+    """Numbers in the description of an edit, those of its value settings among them."""
+    values = edit.get("value_settings")
+    every = edit | (values if isinstance(values, dict) else {})
+    return {
+        name: float(value)
+        for name, value in every.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def check_measured_alike(runs: Iterable[RunReading]) -> None:
@@ -162,8 +196,8 @@ def check_measured_alike(runs: Iterable[RunReading]) -> None:
     Raises:
         DataError: Two runs follow different protocols, or compute metrics differently.
     """
-    first, *others = runs
-    for other in others:
+    every = list(runs)
+    for first, other in zip(every[:1] * len(every), every, strict=True):
         for key in MEASURED_BY:
             here, there = getattr(first.plan, key), getattr(other.plan, key)
             if here != there:
@@ -174,24 +208,18 @@ def check_measured_alike(runs: Iterable[RunReading]) -> None:
                 )
 
 
-def _is_run(path: Path) -> bool:
-    return (path / "plan.json").is_file()
+JsonType = TypeVar("JsonType", dict[str, object], list[object])
 
 
-def _children(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from path.iterdir()
-
-
-def _environment(path: Path) -> dict[str, str]:
-    there = path / "environment.json"
-    if not there.exists():
-        return {}
+def _json(path: Path, otherwise: JsonType) -> JsonType:
+    """What a JSON file holds; something else where there is no such file, or of another type."""
+    if not path.exists():
+        return otherwise
     try:
-        value = json.loads(read_text(there))
+        value = json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise DataError(f"{there}: not JSON: {error.msg}") from None
-    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
+        raise DataError(f"{path}: not JSON: {error.msg}") from None
+    return value if isinstance(value, type(otherwise)) else otherwise
 
 
 def _example(result: CaseResult) -> Example:

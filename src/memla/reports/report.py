@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from memla.reports import figures, tables
+from memla.reports import differences, figures, papers, tables
 from memla.reports.drawing import Figure
-from memla.reports.groups import MINI_NOTE, Group, group_runs, is_ours
-from memla.reports.reading import EXAMPLES, check_measured_alike, find_runs, read_for_report
+from memla.reports.finding import find
+from memla.reports.groups import MINI_NOTE, Group, group_recipe, group_runs, is_ours
+from memla.reports.reading import EXAMPLES, check_measured_alike, read_for_report
 from memla.reports.tables import Table
 from memla.reports.tradeoff import points, trade_off_table, trade_offs
+
+TITLES = 4
+"""Chapters that the title of a report names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +39,26 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Chapters, one for each model and benchmark."""
+    """Chapters, one for each recipe, and for each model and benchmark beside them."""
 
     chapters: tuple[Chapter, ...]
+    without_runs: tuple[str, ...] = ()
+    """Titles of recipes that have no run yet."""
 
     @property
     def title(self) -> str:
         """What is reported, in a line."""
-        return "Edits measured: " + "; ".join(chapter.group.title for chapter in self.chapters)
+        titles = [chapter.group.title for chapter in self.chapters]
+        if len(titles) > TITLES:
+            titles = [*titles[: TITLES - 1], f"and {len(titles) - TITLES + 1} more"]
+        return "Edits measured: " + "; ".join(titles)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know before the first number."""
-        protocol = self.chapters[0].group.protocol
+        protocols = {
+            chapter.group.protocol.name: chapter.group.protocol for chapter in self.chapters
+        }
         models = dict.fromkeys(run.plan.model for c in self.chapters for run in c.group.runs)
         ours = [
             f"{model} is {MINI_NOTE}, not what happens in a large model."
@@ -58,30 +69,56 @@ class Report:
             "Intervals are 95 % bootstrap intervals over cases. Two editors are compared on the"
             " cases they share by `memla compare`."
         )
-        asked = f"Protocol {protocol.name}: {protocol.about} Defined by {protocol.source}."
-        return (asked, *ours, about)
+        asked = [
+            f"Protocol {one.name}: {one.about} Defined by {one.source}."
+            for one in protocols.values()
+        ]
+        waiting = [f"No run yet of: {'; '.join(self.without_runs)}."] if self.without_runs else []
+        return (*asked, *ours, about, *waiting)
 
 
 def make_report(paths: Iterable[str | Path], *, examples: int = EXAMPLES) -> Report:
     """Read runs and arrange what is to be told of them.
 
     Args:
-        paths: Folders of runs, or folders that hold some.
+        paths: Folders of runs, folders that hold some, or files of recipes beside their runs.
         examples: Example cases of each run.
 
     Raises:
-        DataError: A folder is no run, or the runs are measured differently.
+        DataError: A path is none of these, or runs of one table are measured differently.
     """
-    runs = [read_for_report(path, examples=examples) for path in find_runs(paths)]
-    check_measured_alike(runs)
-    chapters = tuple(Chapter(group, tuple(_sections(group))) for group in group_runs(runs))
-    return Report(chapters)
+    found = find(paths)
+    kept: dict[Path, bool] = dict.fromkeys(found.others(), False)
+    for file, recipe in found.recipes.items():
+        is_compared = bool(recipe.contrasts or recipe.published)
+        for path in found.runs_of(file).values():
+            kept[path] = kept.get(path, False) or is_compared
+    runs = {
+        path: read_for_report(found.runs.get(path, path), examples=examples, keep_values=keep)
+        for path, keep in kept.items()
+    }
+    groups: list[Group] = []
+    waiting: list[str] = []
+    for file, recipe in found.recipes.items():
+        made = {name: runs[path] for name, path in found.runs_of(file).items()}
+        groups += group_recipe(recipe, made)
+        waiting += [] if made else [recipe.title]
+    others = [runs[path] for path in found.others()]
+    check_measured_alike(others)
+    groups += group_runs(others)
+    chapters = tuple(Chapter(group, tuple(_sections(group))) for group in groups)
+    return Report(chapters, tuple(waiting))
 
 
 def _sections(group: Group) -> Iterator[Section]:
     yield Section("Runs", _unfinished(group), tables=(tables.overview(group),))
     if compared := tuple(tables.comparisons(group)):
         yield Section("Editors compared", tables=compared)
+    yield from _beside_papers(group)
+    contrasts = differences.differences(group)
+    if decided := differences.table(group, contrasts):
+        told = tuple(differences.sentences(group, contrasts))
+        yield Section("What decides it", told, tables=(decided,))
     if found := points(group):
         plots = tuple((plot, None) for plot in trade_offs(group, found))
         shown = trade_off_table(group, found)
@@ -100,6 +137,17 @@ def _sections(group: Group) -> Iterator[Section]:
     if shown_cases := tuple(tables.examples(group)):
         note = "Cases are those whose names have the smallest SHA-256, so that nobody chose them."
         yield Section("Examples", (note,), tables=shown_cases)
+
+
+def _beside_papers(group: Group) -> Iterator[Section]:
+    names = group.recipe.published if group.recipe else ()
+    known = [papers.read_published(name) for name in names if name in papers.published_names()]
+    missing = [name for name in names if name not in papers.published_names()]
+    told = list(papers.about(known))
+    told += [f"There are no papers' figures named {name!r} here." for name in missing]
+    shown = (papers.figures_table(group, known), papers.ranking_table(group, known))
+    if told:
+        yield Section("The papers' figures", tuple(told), tables=tuple(filter(None, shown)))
 
 
 def _unfinished(group: Group) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from memla.evaluation.results import AFTER_ALL, JOINT
 from memla.evaluation.summary import TRANSFER, Cell
 from memla.languages import language_name
 from memla.reports.groups import Group, Method
+from memla.reports.neuron_sums import NeuronSums
 from memla.reports.reading import Answered, Example
 
 SHOWN_FAILURES = 20
@@ -214,19 +215,21 @@ def neuron_sets(group: Group) -> list[Neurons]:
     """The neurons of each method and source whose edits tell them."""
     found = []
     for method, source in pairs(group):
-        told = [
-            neurons
-            for run in method.runs
-            for neurons in run.seen.neurons.get(source, ())
-            if "shared_by_layer" in neurons and "specific_by_layer" in neurons
-        ]
-        if told:
-            shared, specific = (
-                tuple(map(fmean, zip(*(one[f"{kind}_by_layer"] for one in told), strict=True)))
-                for kind in ("shared", "specific")
-            )
-            found.append(Neurons(method, source, len(told), shared, specific))
+        sums = neuron_sums(method, source)
+        if sums.shared.n:
+            shared, specific = sums.shared.means(), sums.specific.means()
+            found.append(Neurons(method, source, sums.shared.n, shared, specific))
     return found
+
+
+def neuron_sums(method: Method, *sources: str) -> NeuronSums:
+    """What all edits of a method in some sources tell of their neurons."""
+    sums = NeuronSums()
+    for run in method.runs:
+        for source in sources:
+            if source in run.seen.neurons:
+                sums.merge(run.seen.neurons[source])
+    return sums
 
 
 def neurons(group: Group, sets: Sequence[Neurons]) -> Table | None:

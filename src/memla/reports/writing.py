@@ -38,6 +38,8 @@ def to_markdown(report: Report) -> str:
         lines += [_markdown(note), ""]
     for chapter in report.chapters:
         lines += [f"## {_markdown(chapter.group.title)}", ""]
+        for note in chapter.group.notes:
+            lines += [_markdown(note), ""]
         for section in chapter.sections:
             lines += [f"### {section.title}", ""]
             for note in section.notes:
@@ -85,6 +87,8 @@ def to_latex(report: Report) -> str:
         *(f"% {printable(note)}" for note in report.notes),
     ]
     for chapter in report.chapters:
+        heads = (chapter.group.title, *chapter.group.notes)
+        lines += ["", *(f"% {_latex(text)}" for text in heads)]
         for section in chapter.sections:
             for table in _all_tables(section):
                 if not table.is_text:
@@ -130,7 +134,7 @@ def _latex(text: str) -> str:
 
 
 COLUMNS = (
-    *("editor", "run", "model", "model_note", "benchmark", "split", "protocol", "metric"),
+    *("recipe", "editor", "run", "model", "model_note", "benchmark", "split", "protocol", "metric"),
     *("source", "target", "value", "low", "high", "n"),
 )
 """Columns of the table of numbers."""
@@ -143,6 +147,7 @@ def rows(report: Report) -> Iterator[dict[str, object]]:
             for run in method.runs:
                 plan = run.plan
                 known = {
+                    "recipe": chapter.group.recipe.name if chapter.group.recipe else "",
                     "editor": method.label,
                     "run": run.path.name,
                     "model": plan.model,

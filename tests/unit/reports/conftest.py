@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from memla.evaluation.recipes import RecipeRun
 from memla.evaluation.results import CaseResult, Plan
 from memla.evaluation.summary import read_run
 from tests.observed import likely, look
@@ -112,3 +113,19 @@ def looked_at_after_all(run, *, keep, cases=4):
     lines = "".join(one.to_json() + "\n" for one in later)
     (run / "after_all.jsonl").write_text(lines, encoding="utf-8")
     return run
+
+
+@pytest.fixture
+def make_recipe(tmp_path):
+    """Write which runs belong to a recipe: variant, source and run of each."""
+
+    def make(name: str, *entries, **more):
+        keys = ("variant", "source", "run")
+        values = {"name": name, "title": f"Recipe {name}", **more}
+        values["entries"] = [dict(zip(keys, entry, strict=True)) for entry in entries]
+        path = tmp_path / "runs" / f"recipe-{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(RecipeRun.model_validate(values).to_json(), encoding="utf-8")
+        return path
+
+    return make

@@ -26,7 +26,7 @@ def test_a_report_is_written_in_every_format_at_once(memla, make_run, tmp_path):
     assert files["html"].read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert "\\toprule" in files["latex"].read_text(encoding="utf-8")
     assert "| editor |" in files["markdown"].read_text(encoding="utf-8")
-    assert files["csv"].read_text(encoding="utf-8").startswith("editor,run,model,")
+    assert files["csv"].read_text(encoding="utf-8").startswith("recipe,editor,run,model,")
 
 
 def test_numbers_are_printed_as_json(memla, make_run):
