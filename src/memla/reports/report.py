@@ -10,6 +10,7 @@ from memla.reports import differences, figures, papers, tables
 from memla.reports.drawing import Figure
 from memla.reports.finding import find
 from memla.reports.groups import MINI_NOTE, Group, group_recipe, group_runs, is_ours
+from memla.reports.overlap import overlap_figures
 from memla.reports.reading import EXAMPLES, check_measured_alike, read_for_report
 from memla.reports.tables import Table
 from memla.reports.tradeoff import points, trade_off_table, trade_offs
@@ -126,9 +127,7 @@ def _sections(group: Group) -> Iterator[Section]:
     if group.metrics:
         maps = [(figures.heat_map(group, m), tables.matrix(group, m)) for m in group.metrics]
         yield Section("Every language", figures=tuple(maps))
-    sets = tables.neuron_sets(group)
-    if (chart := figures.layers(group, sets)) and (sizes := tables.neurons(group, sets)):
-        yield Section("Neurons", figures=((chart, None),), tables=(sizes,))
+    yield from _neurons(group)
     if cost := tables.costs(group):
         yield Section("Cost", tables=(cost,))
     failed = tables.failures(group)
@@ -148,6 +147,14 @@ def _beside_papers(group: Group) -> Iterator[Section]:
     shown = (papers.figures_table(group, known), papers.ranking_table(group, known))
     if told:
         yield Section("The papers' figures", tuple(told), tables=tuple(filter(None, shown)))
+
+
+def _neurons(group: Group) -> Iterator[Section]:
+    sets = tables.neuron_sets(group)
+    chart, sizes = figures.layers(group, sets), tables.neurons(group, sets)
+    if chart and sizes:
+        drawn = ((chart, None), *overlap_figures(group))
+        yield Section("Neurons", figures=drawn, tables=(sizes,))
 
 
 def _unfinished(group: Group) -> tuple[str, ...]:

@@ -133,8 +133,8 @@ def test_contrasts_are_paired_and_said_in_words(table3):
     [said] = part.notes
     assert said == (
         "memla against ours, 随机 (which neurons), edited in th: higher in ES +25.0"
-        " [+25.0, +25.0], EM +25.0 [+25.0, +25.0]; not told apart from zero in NS +0.0 [+0.0, +0.0],"
-        " NS kept +0.0 [+0.0, +0.0]."
+        " [+25.0, +25.0], EM +25.0 [+25.0, +25.0]; not told apart from zero in NS +0.0"
+        " [+0.0, +0.0], NS kept +0.0 [+0.0, +0.0]."
     )
     [row] = texts(part.tables[0])
     assert row[:4] == ["memla", "ours, 随机", "which neurons", "th"]
