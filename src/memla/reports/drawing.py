@@ -18,7 +18,7 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"[\t\n\r]+", " ", text))
 
 
-SMALLEST = 0.84
+SMALLEST = 0.82
 """How far a drawing may shrink: its smallest letters, of 11 units, are then still 9 pixels."""
 
 
