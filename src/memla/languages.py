@@ -140,6 +140,7 @@ ARTICLES = {"en": frozenset({"a", "an", "the"})}
 """Words that an answer may have or lack without being another answer."""
 
 _REMOVED = regex.compile(r"[\p{P}\p{S}\p{C}]+")
+_SPACE = regex.compile(r"\s+")
 _UNSPACED = "".join(
     rf"\p{{scx={script}}}"
     for script in ("Han", "Hira", "Kana", "Bopo", "Thai", "Laoo", "Khmr", "Mymr")
@@ -157,7 +158,7 @@ def normalize_answer(text: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     # NFKC splits the Thai vowel sara am, which would tear a syllable's marks apart.
     joined = folded.replace("\u0e4d\u0e32", "\u0e33")
-    return " ".join(_REMOVED.sub("", regex.sub(r"\s+", " ", joined)).split())
+    return " ".join(_REMOVED.sub("", _SPACE.sub(" ", joined)).split())
 
 
 def words(text: str, language: str, *, korean_syllables: bool = False) -> tuple[str, ...]:

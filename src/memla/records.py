@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import os
@@ -95,9 +96,7 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{str(path)!r} is not UTF-8: byte {error.start}", hint="convert it to UTF-8"
-        ) from None
+        raise _not_utf8(path, error.start) from None
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -106,7 +105,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         DataError: A line is not a JSON object.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -144,6 +143,34 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a text file, as `read_text` has them; only the one that is wanted is in memory."""
+    if path.suffix == ".gz" or not path.is_file():
+        yield from read_text(path).split("\n")
+        return
+    try:
+        with path.open("rb") as stream:
+            packed = stream.peek(2).startswith(_GZIP)
+            yield from read_text(path).split("\n") if packed else _decoded(stream, path)
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error}") from None
+
+
+def _decoded(stream: Iterable[bytes], path: Path) -> Iterator[str]:
+    at = 0
+    for line in stream:
+        content = line.removeprefix(codecs.BOM_UTF8) if at == 0 else line
+        try:
+            yield content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, at + len(line) - len(content) + error.start) from None
+        at += len(line)
+
+
+def _not_utf8(path: Path, place: int) -> DataError:
+    return DataError(f"{str(path)!r} is not UTF-8: byte {place}", hint="convert it to UTF-8")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

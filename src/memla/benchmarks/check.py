@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def _check_together(records: Sequence[MkebRecord]) -> Iterator[Finding]:
     """What is wrong with records beside one another."""
     yield from _double_ids(records)
     known = {language for record in records for language in record.languages}
-    first: dict[tuple[str, str], str] = {}
+    repeats = Repeats()
     for record in records:
         for language in in_table_order(known):
             if language not in record.edit:
@@ -150,17 +151,34 @@ def _check_together(records: Sequence[MkebRecord]) -> Iterator[Finding]:
                     message=f"has no language {language!r}, but other records have",
                 )
                 continue
-            for key, text in _statements(record, language):
-                owner = first.setdefault((language, text), record.case_id)
-                if owner != record.case_id:
-                    yield Finding(
-                        severity="warning",
-                        check="duplicate prompt",
-                        record=record.case_id,
-                        language=language,
-                        key=key,
-                        message=f"{text!r} stands in record {owner!r}, too",
-                    )
+            yield from repeats.add(record, language)
+
+
+class Repeats:
+    """Statements that stand in several records; asked record by record, in the file's order."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, str] = {}
+
+    def add(self, record: MkebRecord, language: str) -> Iterator[Finding]:
+        """The statements of a record that an earlier one has, too."""
+        for key, text in _statements(record, language):
+            owner = self._owners.setdefault(statement_digest(language, text), record.case_id)
+            if owner != record.case_id:
+                yield Finding(
+                    severity="warning",
+                    check="duplicate prompt",
+                    record=record.case_id,
+                    language=language,
+                    key=key,
+                    message=f"{text!r} stands in record {owner!r}, too",
+                )
+
+
+def statement_digest(language: str, text: str) -> bytes:
+    """What stands for a statement where all of them have to be remembered."""
+    content = f"{language} {text}".encode("utf-8", errors="surrogatepass")
+    return blake2b(content, digest_size=16).digest()
 
 
 def _double_ids(records: Sequence[MkebRecord]) -> Iterator[Finding]:

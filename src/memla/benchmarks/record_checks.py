@@ -84,7 +84,7 @@ def complaints(record: MkebRecord, raw: dict[str, Any]) -> Iterator[tuple[Line, 
     for line in known:
         for complaint in _complain("error", "characters", text_checks.characters(line.text)):
             yield line, complaint
-    normal = [replace(line, text=unicodedata.normalize("NFC", line.text)) for line in known]
+    normal = [_normal(line) for line in known]
     english = {line.place: line.text for line in normal if line.language == "en"}
     names = {language: tuple(_names(record, language)) for language in record.languages}
     for line in normal:
@@ -94,6 +94,11 @@ def complaints(record: MkebRecord, raw: dict[str, Any]) -> Iterator[tuple[Line, 
         for complaint in found:
             yield line, complaint
     yield from _repeated(normal)
+
+
+def _normal(line: Line) -> Line:
+    text = unicodedata.normalize("NFC", line.text)
+    return line if text == line.text else replace(line, text=text)
 
 
 def _repeated(normal: Iterable[Line]) -> Iterator[tuple[Line, Complaint]]:

@@ -33,6 +33,9 @@ _LATIN_WORD = regex.compile(r"\p{Latin}+")
 _FINAL = regex.compile(r"[.。!！;；…．｡]$")
 _QUESTION = regex.compile(r"[?？¿؟]$")
 _UNSPACED = ("zh", "ja", "ko", "th")
+_NUMBER = regex.compile(r"\p{Nd}+")
+_REMEMBERED = 1 << 14
+"""Most results of a check that are kept: templates and names come again and again."""
 
 SHARE_OF_OWN_SCRIPT = 0.5
 """Least share of a text's letters, names left out, that have to be of its language's script."""
@@ -41,17 +44,20 @@ LENGTH_RATIO = (0.2, 4.0)
 BUDDHIST_ERA_YEARS = 543
 
 
+@lru_cache(_REMEMBERED)
 def characters(text: str) -> str | None:
     """Characters that come from a copy or a web page, not from a writer."""
     if not unicodedata.is_normalized("NFC", text):
         return "is not in Unicode normalisation form C"
-    for what, pattern in (
-        ("an HTML entity", _ENTITY),
-        ("a no-break or zero-width space", _ODD_SPACE),
-        ("a control character", _CONTROL),
-    ):
-        if match := pattern.search(text):
-            return f"has {what}, {match.group()!a}"
+    # What the patterns find is not printable, but for two characters; that is quicker to see.
+    if not text.isprintable() or "&" in text or "\ufffd" in text:
+        for what, pattern in (
+            ("an HTML entity", _ENTITY),
+            ("a no-break or zero-width space", _ODD_SPACE),
+            ("a control character", _CONTROL),
+        ):
+            if match := pattern.search(text):
+                return f"has {what}, {match.group()!a}"
     if text != text.strip() or "  " in text:
         return "has a space at an end, or two in a row"
     return None
@@ -70,6 +76,7 @@ def _own_letters(script: str) -> regex.Pattern[str]:
     return regex.compile(rf"[{letters}\p{{M}}]")
 
 
+@lru_cache(_REMEMBERED)
 def own_script(text: str, language: str) -> str | None:
     """Letters of another script than the language's; give the text without names."""
     letters = _LETTER.findall(text)
@@ -80,6 +87,7 @@ def own_script(text: str, language: str) -> str | None:
     return None
 
 
+@lru_cache(_REMEMBERED)
 def english_words(text: str, language: str) -> str | None:
     """Words that were left in English; give the text without names."""
     if language == "en":
@@ -93,6 +101,7 @@ def english_words(text: str, language: str) -> str | None:
     return f"has English words: {' '.join(words)}" if words else None
 
 
+@lru_cache(_REMEMBERED)
 def traditional(text: str, language: str) -> str | None:
     """Traditional characters in a text that should be in simplified ones.
 
@@ -153,9 +162,10 @@ def contains(text: str, name: str, language: str) -> bool:
 
 def numerals(text: str) -> tuple[int, ...]:
     """The numbers in a text, sorted, whatever digits they are written with."""
-    return tuple(sorted(int(digits) for digits in regex.findall(r"\p{Nd}+", text)))
+    return tuple(sorted(int(digits) for digits in _NUMBER.findall(text)))
 
 
+@lru_cache(_REMEMBERED)
 def other_numerals(text: str, english: str, language: str) -> str | None:
     """Numbers that differ from those of the English text; years of the Thai calendar are named."""
     mine, theirs = numerals(text), numerals(english)
@@ -173,11 +183,14 @@ def width(text: str) -> int:
     """Columns of a text: two for a character of China, Japan or Korea, none for a mark."""
     if text.isascii():
         return len(text)
-    return sum(
-        2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-        if not unicodedata.combining(letter) and unicodedata.category(letter) != "Mn"
-    )
+    return sum(map(_columns, text))
+
+
+@lru_cache(_REMEMBERED)
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter) or unicodedata.category(letter) == "Mn":
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def odd_length(text: str, english: str) -> str | None:

@@ -120,7 +120,9 @@ class BuildFolder:
             stat = path.stat()
             key = stat.st_mtime_ns, stat.st_size
             if self._hashes.get(path, (None, ""))[0] != key:
-                self._hashes[path] = key, hashlib.sha256(path.read_bytes()).hexdigest()
+                with path.open("rb") as stream:
+                    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                self._hashes[path] = key, digest
         except FileNotFoundError:
             return ""
         except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import regex
@@ -27,66 +27,73 @@ _LENGTHS = (
     "Means over all texts of a kind; each cell is characters / words. In scripts without spaces a"
     " word is a character."
 )
+_GRAPHEME = regex.compile(r"\X")
 _BAR = 40
 """Characters of the longest bar."""
 
 
-def statistics(records: Sequence[MkebRecord]) -> dict[str, Any]:
+class Statistics:
     """Counts of a release by relation, split and language, and the lengths of its texts.
 
     Lengths are means: ``characters`` as a reader counts them, ``words`` as answers are compared.
     """
-    languages = records[0].languages
-    return {
-        "records": len(records),
-        "splits": dict(sorted(Counter(str(record.split) for record in records).items())),
-        "relations": _relations(records),
-        "languages": {
-            language: {
-                kind: _lengths(list(_texts(records, field, language)), language)
-                for kind, field in FIELDS.items()
-            }
-            for language in languages
-        },
-    }
 
+    def __init__(self) -> None:
+        self._records = 0
+        self._splits: Counter[str] = Counter()
+        self._relations: dict[str, dict[str, Any]] = {}
+        self._lengths: dict[str, dict[str, Counter[str]]] = {}
 
-def _relations(records: Iterable[MkebRecord]) -> dict[str, dict[str, Any]]:
-    """Counts by property, the most frequent first."""
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        own = found.setdefault(
+    def add(self, record: MkebRecord) -> None:
+        """Count a record."""
+        self._records += 1
+        self._splits[str(record.split)] += 1
+        own = self._relations.setdefault(
             str(record.property), {"name": record.relation_description, "records": 0, "chains": 0}
         )
         own["records"] += 1
         own["chains"] += len(record.chain or ())
-    return dict(sorted(found.items(), key=lambda item: (-item[1]["records"], item[0])))
+        for language in record.languages:
+            kinds = self._lengths.setdefault(language, {kind: Counter() for kind in FIELDS})
+            for kind, field in FIELDS.items():
+                for text in _texts(record, field, language):
+                    kinds[kind]["texts"] += 1
+                    kinds[kind]["characters"] += len(_GRAPHEME.findall(text))
+                    kinds[kind]["words"] += len(words(text, language))
+
+    def result(self) -> dict[str, Any]:
+        """All of them; relations with the most frequent first."""
+        most_first = sorted(self._relations.items(), key=lambda one: (-one[1]["records"], one[0]))
+        return {
+            "records": self._records,
+            "splits": dict(sorted(self._splits.items())),
+            "relations": dict(most_first),
+            "languages": {
+                language: {kind: _means(sums) for kind, sums in kinds.items()}
+                for language, kinds in self._lengths.items()
+            },
+        }
 
 
-def _texts(records: Iterable[MkebRecord], field: str, language: str) -> Iterator[str]:
-    for record in records:
-        if field in ("prompt", "subject", "target_new", "target_true"):
-            edit = record.edit[language]
-            text = getattr(edit, field) or ""
-            yield text.replace("{}", edit.subject)
-        else:
-            yield from (getattr(record, field) or {}).get(language, ())
+def _texts(record: MkebRecord, field: str, language: str) -> Iterator[str]:
+    if field in ("prompt", "subject", "target_new", "target_true"):
+        edit = record.edit[language]
+        text = getattr(edit, field) or ""
+        yield text.replace("{}", edit.subject)
+    else:
+        yield from (getattr(record, field) or {}).get(language, ())
 
 
-def _lengths(texts: Sequence[str], language: str) -> dict[str, int | float]:
-    count = len(texts)
-    characters = sum(len(regex.findall(r"\X", text)) for text in texts)
-    units = sum(len(words(text, language)) for text in texts)
-    return {
-        "texts": count,
-        "characters": round(characters / count, 1) if count else 0.0,
-        "words": round(units / count, 1) if count else 0.0,
-    }
+def _means(sums: Mapping[str, int]) -> dict[str, int | float]:
+    count = sums["texts"]
+    found: dict[str, int | float] = {"texts": count}
+    for what in ("characters", "words"):
+        found[what] = round(sums[what] / count, 1) if count else 0.0
+    return found
 
 
 def card(
     config: BuildConfig,
-    records: Sequence[MkebRecord],
     found: Mapping[str, Any],
     warnings: Mapping[str, int],
 ) -> str:
@@ -94,15 +101,14 @@ def card(
 
     Args:
         config: The settings.
-        records: The records.
-        found: Their `statistics`.
+        found: What `Statistics` found.
         warnings: What ``memla dataset check`` warns of, by check.
     """
     release, name = config.release, config.dataset.name
     title = release.title or name
     splits = [split for split in config.dataset.splits if split in found["splits"]]
     parts = [
-        front_matter(name, title, release.licence, records[0].languages, splits),
+        front_matter(name, title, release.licence, [*found["languages"]], splits),
         f"# {title}",
         release.description,
         _content(config, found),

@@ -57,7 +57,7 @@ def _triples(config: BuildConfig, relations: Relations) -> Usage:
 def _edits(config: BuildConfig, folder: BuildFolder) -> int:
     """How many edits there are, or are to be."""
     path = folder.root / files.EDITS.parent / EDITS
-    return len(path.read_bytes().splitlines()) if path.exists() else planned(config)
+    return files.count_lines(path) if path.exists() else planned(config)
 
 
 def _drafts(config: BuildConfig, edits: int, share: float) -> Usage:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from memla.records import (
-    Record,
-    RecordType,
-    json_lines,
-    parse_record,
-    read_json_lines,
-    write_atomically,
-)
+from memla.errors import DataError
+from memla.records import Record, RecordType, parse_record, read_json_lines, written_whole
 
 LEDGER = Path("ledger")
 """Folder of the answers to requests."""
@@ -73,6 +68,45 @@ def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
         yield parse_record(kind, value, f"{path}, line {number}")
 
 
+def count_lines(path: Path) -> int:
+    """How many lines a file has.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return sum(1 for _ in stream)
+    except OSError as error:
+        raise DataError(
+            f"{str(path)!r} cannot be read: {error.strerror}",
+            hint="run the build again from the stage that writes it",
+        ) from None
+
+
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write JSON Lines, whole or not at all."""
-    write_atomically(path, json_lines(records))
+    with writing(path.parent, path.name) as (write,):
+        for record in records:
+            write(record)
+
+
+@contextmanager
+def writing(folder: Path, *names: str) -> Iterator[list[Callable[[Record], None]]]:
+    """Functions that each add a record to the file of a name; the files are there at the end.
+
+    Raises:
+        DataError: A file cannot be written.
+    """
+    with ExitStack() as stack:
+        yield [_writer(stack, folder / name) for name in names]
+
+
+def _writer(stack: ExitStack, path: Path) -> Callable[[Record], None]:
+    new = stack.enter_context(written_whole(path))
+    stream = stack.enter_context(new.open("w", encoding="utf-8", newline="\n"))
+
+    def write(record: Record) -> None:
+        stream.write(record.to_json() + "\n")
+
+    return write

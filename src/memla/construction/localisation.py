@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from memla.construction.graph import Draft, PlannedEdit
 from memla.construction.guidelines import Reason
 from memla.construction.names import Names, edit_id
 from memla.construction.quality import back_translation_reasons, check_translation
-from memla.construction.rejects import Reject, Tally, rejected, tallies
+from memla.construction.rejects import Reject, Tally, rejected
 from memla.construction.relations import Relations
-from memla.construction.translation import Localised, Mode, Sample, translate_drafts
+from memla.construction.translation import Localised, Mode, Sample, Templates
 from memla.construction.translators.base import Translator
 
 Found = Mapping[str, Sequence[Reason]]
@@ -24,6 +25,10 @@ class Localisation:
 
     edit: PlannedEdit
     drafts: tuple[Draft, ...]
+
+
+Judged = tuple[Localisation, Found]
+"""An edit with its drafts, and what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,26 @@ def translate_samples(
     mode: Mode = "templates",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Localisations:
-    """Samples in further languages.
+    """Samples in further languages, all of them at once; see `translated_samples`."""
+    found = translated_samples(
+        lambda: samples, languages, names, relations, translator, mode, on_progress
+    )
+    return settle(found, "translate")
 
-    A paraphrase or question that fails in one language is left out in all; an edit without
-    prompt, neighbours' prompt or any paraphrase in one language is left out as a whole.
+
+def translated_samples(
+    samples: Callable[[], Iterable[Sample]],
+    languages: Iterable[str],
+    names: Names,
+    relations: Relations,
+    translator: Translator | None,
+    mode: Mode = "templates",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Judged]:
+    """Samples in further languages, one at a time, with why texts could not be translated.
 
     Args:
-        samples: Edits with their English drafts.
+        samples: Edits with their English drafts; they are gone through twice.
         languages: Languages wanted beside English.
         names: Names in all of them.
         relations: The relations and their templates.
@@ -60,66 +78,121 @@ def translate_samples(
         on_progress: Called with how many languages are done, and of how many.
     """
     others = [language for language in languages if language != "en"]
-    made = {}
-    for number, language in enumerate(others, start=1):
-        made[language] = translate_drafts(samples, language, names, relations, translator, mode)
+    made = {
+        language: Templates(language, names, relations, translator, mode) for language in others
+    }
+    for number, sample in enumerate(samples()):
+        for templates in made.values():
+            templates.add(sample, number)
+    for number, templates in enumerate(made.values(), start=1):
+        templates.translate()
         on_progress(number, len(others))
-    whole, found = [], []
-    for number, sample in enumerate(samples):
-        own = {language: made[language][number] for language in others}
+    for number, sample in enumerate(samples()):
+        own = {language: made[language].localised(sample, number) for language in others}
         drafts = [_draft(sample.draft, language, one) for language, one in own.items()]
-        whole.append(Localisation(sample.edit, (sample.draft, *drafts)))
-        found.append({language: one.reasons for language, one in own.items()})
-    return settle(whole, found, "translate")
+        whole = Localisation(sample.edit, (sample.draft, *drafts))
+        yield whole, {language: one.reasons for language, one in own.items()}
 
 
 def check_localisations(
     localisations: Sequence[Localisation], names: Names, back: Translator | None = None
 ) -> Localisations:
-    """Check the texts of every language; leave out what fails, as in `translate_samples`.
+    """Check the texts of every language, all at once; see `checked`."""
+    return settle(checked(localisations, names, back), "check")
+
+
+def checked(
+    localisations: Iterable[Localisation], names: Names, back: Translator | None = None
+) -> Iterator[Judged]:
+    """What is wrong with the texts of each edit, one edit at a time.
 
     Args:
         localisations: Edits with their drafts.
         names: Names in all languages.
         back: Translates texts back into English, to compare them; None: that is not done.
     """
-    found: list[dict[str, list[Reason]]] = []
-    for one in localisations:
-        english, *others = one.drafts
-        found.append(
-            {draft.language: check_translation(draft, english, one.edit, names) for draft in others}
-        )
-    if back is not None:
-        places = {edit_id(one.edit): number for number, one in enumerate(localisations)}
-        for language in sorted({draft.language for one in localisations for draft in one.drafts}):
-            for edit, reason in back_translation_reasons(_pairs(localisations, language), back):
-                found[places[edit]][language].append(reason)
-    return settle(localisations, found, "check")
+    found = ((one, _problems(one, names)) for one in localisations)
+    return iter(_compared([*found], back)) if back is not None else found
 
 
-def settle(
-    localisations: Sequence[Localisation], found: Sequence[Found], stage: str
-) -> Localisations:
-    """Leave out the texts that something is wrong with, and edits that cannot do without them.
+def _problems(one: Localisation, names: Names) -> dict[str, list[Reason]]:
+    english, *others = one.drafts
+    return {draft.language: check_translation(draft, english, one.edit, names) for draft in others}
+
+
+def _compared(
+    found: list[tuple[Localisation, dict[str, list[Reason]]]], back: Translator
+) -> list[tuple[Localisation, dict[str, list[Reason]]]]:
+    """The same, with what a translation back into English shows; each text is sent once."""
+    localisations = [one for one, _ in found]
+    places = {edit_id(one.edit): number for number, one in enumerate(localisations)}
+    for language in sorted({draft.language for one in localisations for draft in one.drafts}):
+        for edit, reason in back_translation_reasons(_pairs(localisations, language), back):
+            found[places[edit]][1][language].append(reason)
+    return found
+
+
+class Settling:
+    """Leaves out the texts that something is wrong with, and edits that cannot do without them.
+
+    A paraphrase, question or neighbour that fails in one language is left out in all; an edit
+    without prompt, neighbours or any paraphrase in one language is left out as a whole.
 
     Args:
-        localisations: Edits with their drafts, which have the same fields in all languages.
-        found: What is wrong with each.
         stage: Name of the stage, for the log.
     """
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._failed: Counter[tuple[str, str]] = Counter()
+        self.taken = 0
+        """Edits that came in."""
+        self.kept = 0
+        """Edits that are left."""
+        self.rejects: Counter[str] = Counter()
+        """Reasons by check."""
+
+    def settle(self, one: Localisation, found: Found) -> tuple[Localisation | None, list[Reject]]:
+        """What is left of an edit, and what was said against its texts.
+
+        Args:
+            one: An edit with its drafts, which have the same fields in all languages.
+            found: What is wrong with it.
+        """
+        failed = {reason.field for reasons in found.values() for reason in reasons}
+        left = without(one, failed) if failed else one
+        rejects = [
+            reject
+            for language, reasons in found.items()
+            for reject in rejected(
+                reasons, edit_id(one.edit), language, self._stage, excluded=left is None
+            )
+        ]
+        self.taken += 1
+        self.kept += left is not None
+        self.rejects.update(reject.check for reject in rejects)
+        self._failed.update({(reject.language, reject.check) for reject in rejects})
+        return left, rejects
+
+    @property
+    def tallies(self) -> list[Tally]:
+        """How often each check that failed at all has passed, by language."""
+        return [
+            Tally(language=language, check=check, passed=self.taken - count, failed=count)
+            for (language, check), count in sorted(self._failed.items())
+        ]
+
+
+def settle(found: Iterable[Judged], stage: str) -> Localisations:
+    """What is left of all edits; see `Settling`."""
+    settling = Settling(stage)
     kept: list[Localisation] = []
     rejects: list[Reject] = []
-    for one, by_language in zip(localisations, found, strict=True):
-        failed = {reason.field for reasons in by_language.values() for reason in reasons}
-        left = without(one, failed) if failed else one
-        if left is not None:
-            kept.append(left)
-        for language, reasons in by_language.items():
-            rejects += rejected(reasons, edit_id(one.edit), language, stage, excluded=left is None)
-    languages = dict.fromkeys(language for by_language in found for language in by_language)
-    failures = [(entry.language, entry.check, entry.edit) for entry in rejects]
-    total = dict.fromkeys(languages, len(localisations))
-    return Localisations(tuple(kept), tuple(rejects), tuple(tallies(total, failures)))
+    for one, by_language in found:
+        left, own = settling.settle(one, by_language)
+        kept += [left] if left is not None else []
+        rejects += own
+    return Localisations(tuple(kept), tuple(rejects), tuple(settling.tallies))
 
 
 def without(one: Localisation, failed: set[str]) -> Localisation | None:

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from memla.construction.build_folder import MANIFEST, STAGES, BuildFolder
 from memla.construction.config import BuildConfig
+from memla.construction.files import count_lines
 from memla.construction.ledger import Ledger, Usage
 from memla.errors import DataError
 from memla.records import Record, read_text, write_atomically
@@ -82,7 +83,7 @@ def describe_files(folder: Path, names: BuildFolder) -> dict[str, OutputFile]:
     """Every file below a stage's folder but its description, by name."""
     return {
         path.relative_to(folder).as_posix(): OutputFile(
-            sha256=names.sha256(path), lines=path.read_bytes().count(b"\n")
+            sha256=names.sha256(path), lines=count_lines(path)
         )
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != STAGE_FILE

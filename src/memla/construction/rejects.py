@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from memla.construction.guidelines import Reason
 from memla.records import Record, Text
@@ -64,21 +63,6 @@ def rejected(
     ]
 
 
-def counts(rejects: Iterable[Reject]) -> dict[str, int]:
-    """How many reasons there were of each check, the most frequent first."""
-    found = Counter(reject.check for reject in rejects)
+def by_frequency(found: Mapping[str, int]) -> dict[str, int]:
+    """Counts, the most frequent first."""
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
-
-
-def tallies(total: dict[str, int], failed: Sequence[tuple[str, str, str]]) -> list[Tally]:
-    """How often each check passed, by language.
-
-    Args:
-        total: How many edits were checked, by language.
-        failed: Language, check and edit of each failure; repeats count once.
-    """
-    by_check = Counter((language, check) for language, check, _ in sorted(set(failed)))
-    return [
-        Tally(language=language, check=check, passed=total[language] - count, failed=count)
-        for (language, check), count in sorted(by_check.items())
-    ]

@@ -126,14 +126,19 @@ def _aliases(
     return found
 
 
-def splits_of(records: Sequence[MkebRecord], shares: Mapping[str, float], seed: int) -> list[str]:
+def splits_of(records: Sequence[str], shares: Mapping[str, float], seed: int) -> list[str]:
     """The split of each record; records about the same subject are in the same one.
 
     Subjects come in an order that the seed decides; each goes where most is missing.
+
+    Args:
+        records: What the records are called, such as ``P36:Q142``.
+        shares: Share of each split.
+        seed: Decides who goes where.
     """
     groups: dict[str, list[int]] = {}
-    for place, record in enumerate(records):
-        groups.setdefault(_subject(record), []).append(place)
+    for place, name in enumerate(records):
+        groups.setdefault(name.rpartition(":")[2], []).append(place)
     have = dict.fromkeys(shares, 0)
     chosen = [""] * len(records)
     for subject in sorted(groups, key=lambda name: _chance(name, seed)):
@@ -142,10 +147,6 @@ def splits_of(records: Sequence[MkebRecord], shares: Mapping[str, float], seed: 
         for place in groups[subject]:
             chosen[place] = split
     return chosen
-
-
-def _subject(record: MkebRecord) -> str:
-    return record.case_id.rpartition(":")[2]
 
 
 def _chance(name: str, seed: int) -> str:

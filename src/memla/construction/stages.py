@@ -126,7 +126,7 @@ def _chains(work: Work, root: Path) -> StageReport:
 def _targets(work: Work, root: Path) -> StageReport:
     most = planned(work.config)
     found = targets.choose(work.folder.root, work.config.dataset.seed, most=most, out=root)
-    kept = len((root / files.EDITS).read_bytes().splitlines())
+    kept = files.count_lines(root / files.EDITS)
     return StageReport(taken=_lines(work, files.PATHS), kept=kept, rejects=dict(found.counts))
 
 
@@ -171,7 +171,7 @@ def _release(work: Work, root: Path) -> StageReport:
 
 
 def _lines(work: Work, path: Path) -> int:
-    return len((work.folder.root / path).read_bytes().splitlines())
+    return files.count_lines(work.folder.root / path)
 
 
 def _of(stage: str, *names: str) -> tuple[str, ...]:

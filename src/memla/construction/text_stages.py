@@ -1,40 +1,35 @@
 """The stages that make texts, from files to files: drafts, filter, translate, check.
 
 Files are JSON Lines. Each stage writes all of its files whole, so it can be repeated at any time;
-services are asked again for nothing that is in the ledger.
+services are asked again for nothing that is in the ledger. Edits go through one at a time: how many
+there are does not decide how much memory a stage takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 from memla.construction.drafting import Attempt, Drafter
+from memla.construction.files import count_lines, read_records, writing
 from memla.construction.filtering import filter_edit
 from memla.construction.graph import Draft, PlannedEdit
 from memla.construction.localisation import (
+    Judged,
     Localisation,
-    Localisations,
-    check_localisations,
-    translate_samples,
+    Settling,
+    checked,
+    translated_samples,
 )
 from memla.construction.names import Names, edit_id
-from memla.construction.rejects import Reject, counts
+from memla.construction.rejects import by_frequency
 from memla.construction.relations import Relations
 from memla.construction.translation import Mode, Sample
 from memla.construction.translators.base import Translator
 from memla.errors import DataError
-from memla.records import (
-    Record,
-    RecordType,
-    json_lines,
-    parse_record,
-    read_json_lines,
-    write_atomically,
-)
-
-Value = TypeVar("Value")
+from memla.records import Record, json_lines, write_atomically
 
 EDITS = "edits.jsonl"
 ENTITIES = "entities.jsonl"
@@ -71,15 +66,17 @@ def draft_stage(
 
     Drafts that a model fails to write, or that break a guideline, are for the next stage.
     """
-    edits = read_all(PlannedEdit, source / EDITS)
-    drafts = []
-    for number, edit in enumerate(edits, start=1):
-        attempt = drafter.draft(edit)
-        drafts += [attempt.draft] if attempt.draft is not None else []
-        on_progress(number, len(edits))
-    write_atomically(target / DRAFTS, json_lines(drafts))
-    write_atomically(target / EDITS, json_lines(edits))
-    return StageReport(taken=len(edits), kept=len(drafts), rejects={})
+    taken = count_lines(source / EDITS)
+    kept = 0
+    with writing(target, DRAFTS, EDITS) as (write_draft, write_edit):
+        for number, edit in enumerate(read_records(source / EDITS, PlannedEdit), start=1):
+            attempt = drafter.draft(edit)
+            if attempt.draft is not None:
+                write_draft(attempt.draft)
+                kept += 1
+            write_edit(edit)
+            on_progress(number, taken)
+    return StageReport(taken=taken, kept=kept, rejects={})
 
 
 def filter_stage(
@@ -89,22 +86,21 @@ def filter_stage(
 
     Writes the edits that are left, their drafts, and a log of all that was rejected.
     """
-    edits = read_all(PlannedEdit, source / EDITS)
-    known = _Drafted(drafter, read_all(Draft, source / DRAFTS))
-    kept: list[PlannedEdit] = []
-    drafts: list[Draft] = []
-    rejects: list[Reject] = []
-    for number, edit in enumerate(edits, start=1):
-        result = filter_edit(edit, known, names)
-        rejects += result.rejects
-        if result.draft is not None:
-            kept.append(edit)
-            drafts.append(result.draft)
-        on_progress(number, len(edits))
-    write_atomically(target / REJECTS, json_lines(rejects))
-    write_atomically(target / DRAFTS, json_lines(drafts))
-    write_atomically(target / EDITS, json_lines(kept))
-    return StageReport(taken=len(edits), kept=len(kept), rejects=counts(rejects))
+    taken, kept = count_lines(source / EDITS), 0
+    drafts = _FirstDrafts(read_records(source / DRAFTS, Draft))
+    found: Counter[str] = Counter()
+    with writing(target, REJECTS, DRAFTS, EDITS) as (write_reject, write_draft, write_edit):
+        for number, edit in enumerate(read_records(source / EDITS, PlannedEdit), start=1):
+            result = filter_edit(edit, _Drafted(drafter, drafts.of(edit)), names)
+            for reject in result.rejects:
+                write_reject(reject)
+                found[reject.check] += 1
+            if result.draft is not None:
+                write_draft(result.draft)
+                write_edit(edit)
+                kept += 1
+            on_progress(number, taken)
+    return StageReport(taken=taken, kept=kept, rejects=by_frequency(found))
 
 
 def translate_stage(
@@ -118,72 +114,84 @@ def translate_stage(
     on_progress: Progress = _silent,
 ) -> StageReport:
     """Put the drafts in ``source`` into all languages; see `translate_samples`."""
-    edits = read_all(PlannedEdit, source / EDITS)
-    drafts = {draft.edit: draft for draft in read_all(Draft, source / DRAFTS)}
-    samples = [Sample(edit, _of(drafts, edit, source)) for edit in edits]
-    made = translate_samples(samples, languages, names, relations, translator, mode, on_progress)
-    return _write(target, made, len(edits))
+
+    def samples() -> Iterator[Sample]:
+        for one in read_localisations(source):
+            yield Sample(one.edit, one.drafts[0])
+
+    translated = translated_samples(
+        samples, languages, names, relations, translator, mode, on_progress
+    )
+    return _write(target, translated, "translate")
 
 
 def check_stage(
     source: Path, target: Path, names: Names, back: Translator | None = None
 ) -> StageReport:
     """Check the drafts in ``source`` in every language; see `check_localisations`."""
-    localisations = read_localisations(source)
-    return _write(target, check_localisations(localisations, names, back), len(localisations))
+    return _write(target, checked(read_localisations(source), names, back), "check")
 
 
-def read_localisations(folder: Path) -> list[Localisation]:
-    """Edits of a stage's folder with their drafts in all languages.
+def read_localisations(folder: Path) -> Iterator[Localisation]:
+    """Edits of a stage's folder with their drafts in all languages, one at a time.
 
     Raises:
         DataError: A file is absent or broken, or an edit has no drafts.
     """
-    drafts: dict[str, list[Draft]] = {}
-    for draft in read_all(Draft, folder / DRAFTS):
-        drafts.setdefault(draft.edit, []).append(draft)
-    edits = read_all(PlannedEdit, folder / EDITS)
-    return [Localisation(edit, tuple(_of(drafts, edit, folder))) for edit in edits]
+    drafts = groupby(read_records(folder / DRAFTS, Draft), key=lambda draft: draft.edit)
+    for edit in read_records(folder / EDITS, PlannedEdit):
+        name, own = next(drafts, ("", iter(())))
+        if name != edit_id(edit):
+            raise DataError(
+                f"{folder / DRAFTS} has no draft of the edit {edit_id(edit)!r} in its place",
+                hint="run the build again from the stage drafts",
+            )
+        yield Localisation(edit, tuple(own))
 
 
-def read_all(kind: type[RecordType], path: Path) -> list[RecordType]:
-    """All records of a file.
-
-    Raises:
-        DataError: The file is absent or broken.
-    """
-    lines = read_json_lines(path)
-    return [parse_record(kind, value, f"{path}, line {number}") for number, value in lines]
-
-
-def _of(found: Mapping[str, Value], edit: PlannedEdit, folder: Path) -> Value:
-    name = edit_id(edit)
-    if name not in found:
-        raise DataError(
-            f"{folder / DRAFTS} has no draft of the edit {name!r}",
-            hint="run the build again from the stage drafts",
-        )
-    return found[name]
+def _write(target: Path, found: Iterable[Judged], stage: str) -> StageReport:
+    settling = Settling(stage)
+    with writing(target, REJECTS, DRAFTS, EDITS) as (write_reject, write_draft, write_edit):
+        for one, by_language in found:
+            left, rejects = settling.settle(one, by_language)
+            for reject in rejects:
+                write_reject(reject)
+            if left is not None:
+                write_edit(left.edit)
+                for draft in left.drafts:
+                    write_draft(draft)
+    write_atomically(target / TALLIES, json_lines(settling.tallies))
+    return StageReport(
+        taken=settling.taken, kept=settling.kept, rejects=by_frequency(settling.rejects)
+    )
 
 
-def _write(target: Path, made: Localisations, taken: int) -> StageReport:
-    drafts: Iterator[Draft] = (draft for one in made.kept for draft in one.drafts)
-    write_atomically(target / REJECTS, json_lines(made.rejects))
-    write_atomically(target / TALLIES, json_lines(made.tallies))
-    write_atomically(target / DRAFTS, json_lines(drafts))
-    write_atomically(target / EDITS, json_lines(one.edit for one in made.kept))
-    return StageReport(taken=taken, kept=len(made.kept), rejects=counts(made.rejects))
+class _FirstDrafts:
+    """The drafts of the stage before, which come in the edits' order; some edits have none."""
+
+    def __init__(self, drafts: Iterator[Draft]) -> None:
+        self._drafts = drafts
+        self._next = next(drafts, None)
+
+    def of(self, edit: PlannedEdit) -> Draft | None:
+        """The draft of the next edit."""
+        found = self._next
+        if found is None or found.edit != edit_id(edit):
+            return None
+        self._next = next(self._drafts, None)
+        return found
 
 
 class _Drafted:
-    """A drafter whose first drafts are there already."""
+    """A drafter whose first draft of an edit may be there already."""
 
-    def __init__(self, drafter: Drafter, drafts: Iterable[Draft]) -> None:
+    def __init__(self, drafter: Drafter, first: Draft | None) -> None:
         self.name = drafter.name
         self.can_revise = drafter.can_revise
         self._drafter = drafter
-        self._drafts = {draft.edit: draft for draft in drafts}
+        self._first = first
 
     def draft(self, edit: PlannedEdit, before: Sequence[Attempt] = ()) -> Attempt:
-        first = None if before else self._drafts.get(edit_id(edit))
-        return self._drafter.draft(edit, before) if first is None else Attempt(first)
+        if before or self._first is None:
+            return self._drafter.draft(edit, before)
+        return Attempt(self._first)

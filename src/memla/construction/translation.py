@@ -107,31 +107,72 @@ def translate_drafts(
     Returns:
         What became of each sample, in their order.
     """
-    collection = _Collection(language, names, relations, mode)
-    keys = [collection.add(sample, number) for number, sample in enumerate(samples)]
-    outcomes = _outcomes(collection.templates, language, translator, relations)
-    return [_localised(sample, own, outcomes) for sample, own in zip(samples, keys, strict=True)]
+    templates = Templates(language, names, relations, translator, mode)
+    for number, sample in enumerate(samples):
+        templates.add(sample, number)
+    templates.translate()
+    return [templates.localised(sample, number) for number, sample in enumerate(samples)]
 
 
-class _Collection:
-    """The distinct templates of samples."""
+class Templates:
+    """The distinct templates of samples, and their translations; see `translate_drafts`.
 
-    def __init__(self, language: str, names: Names, relations: Relations, mode: Mode) -> None:
-        self.templates: dict[_Key, _Template] = {}
+    First all samples are added, then everything is translated, then each sample is asked for.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        names: Names,
+        relations: Relations,
+        translator: Translator | None,
+        mode: Mode = "templates",
+    ) -> None:
+        self._templates: dict[_Key, _Template] = {}
+        self._outcomes: dict[_Key, Outcome] = {}
         self._language = language
         self._names = names
         self._relations = relations
+        self._translator = translator
         self._mode = mode
 
-    def add(self, sample: Sample, number: int) -> dict[str, _Key]:
-        """Note the templates of a sample; which one each field has."""
-        found: dict[str, _Key] = {}
+    def add(self, sample: Sample, number: int) -> None:
+        """Note the templates of a sample.
+
+        Args:
+            sample: The sample.
+            number: Its place among all samples.
+        """
         for name, text in fields(sample.draft):
-            found[name] = key = self._key(sample, number, name, text)
-            if key not in self.templates:
-                self.templates[key] = self._new(sample, name, text)
-            self._add_example(self.templates[key], sample, name)
-        return found
+            key = self._key(sample, number, name, text)
+            if key not in self._templates:
+                self._templates[key] = self._new(sample, name, text)
+            self._add_example(self._templates[key], sample, name)
+
+    def translate(self) -> None:
+        """Translate all templates that were added."""
+        self._outcomes = _outcomes(
+            self._templates, self._language, self._translator, self._relations
+        )
+
+    def localised(self, sample: Sample, number: int) -> Localised:
+        """The texts of a sample that was added under this number."""
+        texts, reasons = {}, []
+        for name, english in fields(sample.draft):
+            outcome = self._outcomes[self._key(sample, number, name, english)]
+            if outcome.text:
+                texts[name] = outcome.text
+                continue
+            reasons.append(
+                Reason(
+                    check="translation",
+                    field=name,
+                    text=english,
+                    found="; ".join(outcome.problems),
+                    wanted="a translation with the same slots and the answer last",
+                )
+            )
+        return Localised(texts, tuple(reasons))
 
     def _key(self, sample: Sample, number: int, name: str, text: str) -> _Key:
         """What makes a template another one: its words, or its place."""
@@ -257,26 +298,3 @@ def _framed(
         place = int(number) + 1 if kind == "paraphrases" else 0
         outcomes.append(Outcome(frame(noun, language, place), "frame") if noun else Outcome())
     return outcomes
-
-
-def _localised(
-    sample: Sample,
-    keys: Mapping[str, _Key],
-    outcomes: Mapping[_Key, Outcome],
-) -> Localised:
-    texts, reasons = {}, []
-    for name, english in fields(sample.draft):
-        outcome = outcomes[keys[name]]
-        if outcome.text:
-            texts[name] = outcome.text
-            continue
-        reasons.append(
-            Reason(
-                check="translation",
-                field=name,
-                text=english,
-                found="; ".join(outcome.problems),
-                wanted="a translation with the same slots and the answer last",
-            )
-        )
-    return Localised(texts, tuple(reasons))

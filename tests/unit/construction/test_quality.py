@@ -179,4 +179,4 @@ def test_texts_that_come_back_wrong_are_settled_like_others(edit, names):
 
 def test_nothing_found_leaves_everything(edit):
     one = localised(edit)
-    assert settle([one], [{"zh": []}], "check").kept == (one,)
+    assert settle([(one, {"zh": []})], "check").kept == (one,)

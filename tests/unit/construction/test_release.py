@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from memla.benchmarks.check import check_record
-from memla.construction.card import statistics
+from memla.construction.card import Statistics
 from memla.construction.config import BuildConfig
 from memla.construction.drafting import TemplateDrafter
 from memla.construction.hub import features, front_matter, to_row
@@ -55,12 +55,8 @@ def test_a_record_has_the_texts_with_names_and_what_they_stand_for(record):
     assert [one for one in check_record(record) if one.severity == "error"] == []
 
 
-def test_splits_have_their_shares_and_a_subject_is_in_one_of_them(record):
-    records = [
-        record.model_copy(update={"id": f"P{relation}:Q{subject}"})
-        for subject in range(100)
-        for relation in (36, 38)
-    ]
+def test_splits_have_their_shares_and_a_subject_is_in_one_of_them():
+    records = [f"P{relation}:Q{subject}" for subject in range(100) for relation in (36, 38)]
     splits = splits_of(records, SHARES, 0)
     assert Counter(splits) == {"train": 140, "validation": 20, "test": 40}
     assert splits[::2] == splits[1::2]
@@ -90,7 +86,9 @@ def test_the_front_matter_keeps_codes_that_yaml_would_misread():
 
 
 def test_lengths_are_those_that_a_reader_counts(record):
-    found = statistics([record.model_copy(update={"split": "test"})])
+    statistics = Statistics()
+    statistics.add(record.model_copy(update={"split": "test"}))
+    found = statistics.result()
     # Two of the 14 code points are a vowel and a tone above their consonant.
     assert found["languages"]["th"]["subject"] == {"texts": 1, "characters": 12.0, "words": 12.0}
     assert found["languages"]["ru"]["edit prompt"]["words"] == 3.0
@@ -135,7 +133,12 @@ def test_a_record_that_says_the_same_as_another_or_is_broken_is_left_out(
         for draft in second.drafts
     ]
     broken = type(second)(second.edit, tuple(drafts))
-    report, target = release(tmp_path, [first, broken, third, third], names)
+    fact = third.edit.triple.model_copy(update={"relation": "P1376"})
+    again = type(third)(
+        third.edit.model_copy(update={"triple": fact}),
+        tuple(draft.model_copy(update={"edit": "P1376:Q17"}) for draft in third.drafts),
+    )
+    report, target = release(tmp_path, [first, broken, third, again], names)
     assert report.kept == 2
     assert report.rejects == {"check: final punctuation": 1, "same prompt as another record": 1}
     assert "P36:Q183" in (target / "rejected.jsonl").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 
 from memla.construction.chat import ChatModel
 from memla.construction.drafting import ChatDrafter, TemplateDrafter
+from memla.construction.files import read_records
 from memla.construction.frames import frame
 from memla.construction.graph import Draft, PlannedEdit
 from memla.construction.guidelines import check_draft
@@ -18,7 +19,6 @@ from memla.construction.text_stages import (
     check_stage,
     draft_stage,
     filter_stage,
-    read_all,
     read_localisations,
     translate_stage,
 )
@@ -110,12 +110,12 @@ def through(folder, names, translator, relations=RELATIONS, mode="templates"):
 def test_templates_by_hand_need_no_translator_in_any_language(folder, names, edits):
     report = through(folder, names, None)
     assert (report.taken, report.kept) == (4, 4)
-    assert read_all(PlannedEdit, folder / "7" / "edits.jsonl") == edits
+    assert [*read_records(folder / "7" / "edits.jsonl", PlannedEdit)] == edits
     for one in read_localisations(folder / "7"):
         assert [draft.language for draft in one.drafts] == list(LANGUAGES)
         for draft in one.drafts:
             assert draft.prompt == RELATIONS["P36"].templates[draft.language].prompt
-    first = read_localisations(folder / "7")[0]
+    first = next(read_localisations(folder / "7"))
     assert "{}" in first.drafts[1].questions[0]
 
 
@@ -123,7 +123,7 @@ def test_templates_by_hand_need_no_translator_in_any_language(folder, names, edi
 def test_all_stages_pass_with_a_translator_and_twice_give_the_same_bytes(folder, names, toy, mode):
     relations = unworded()
     report = through(folder, names, toy, relations, mode)
-    rejects = read_all(Reject, folder / "7" / "rejects.jsonl")
+    rejects = [*read_records(folder / "7" / "rejects.jsonl", Reject)]
     assert report.kept == 4, rejects
     first = {path: path.read_bytes() for path in folder.rglob("*.jsonl")}
     assert through(folder, names, toy, relations, mode) == report
@@ -252,12 +252,12 @@ def test_drafts_that_a_model_fails_to_write_are_made_again_in_the_next_stage(
     assert report.rejects == {"json": 1, "slot": 1}
     # Four first drafts, and two more; what is in the ledger is not asked for again.
     assert len(server.bodies) == 6
-    drafts = read_all(Draft, folder / "5" / "drafts.jsonl")
+    drafts = read_records(folder / "5" / "drafts.jsonl", Draft)
     assert [draft.attempts for draft in drafts] == [2, 2, 1, 1]
 
 
 def test_an_edit_without_a_draft_is_an_error_with_a_way_out(folder):
     write_atomically(folder / "3" / "drafts.jsonl", "")
     with pytest.raises(DataError, match="'P36:Q142'") as caught:
-        read_localisations(folder / "3")
+        next(read_localisations(folder / "3"))
     assert "drafts" in caught.value.hint
