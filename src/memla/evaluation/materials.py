@@ -11,6 +11,7 @@ from itertools import islice
 from memla.benchmarks import Benchmark
 from memla.editors.base import Editor
 from memla.errors import DataError
+from memla.evaluation.downstream.material import Material, gather
 from memla.evaluation.f1_units import tokenizer_digest
 from memla.evaluation.results import Plan, source_parts
 from memla.facts import EditCase
@@ -81,14 +82,37 @@ class Materials:
             self._selections[key] = Selection(cases, references)
         return self._selections[key]
 
+    def others(self, plan: Plan) -> Material | None:
+        """What the plan measures beside the cases it edits; None: nothing.
+
+        Raises:
+            DataError: There is nothing beside them, or a file cannot be read.
+        """
+        if plan.downstream is None:
+            return None
+        selection = self.select(plan)
+        return gather(
+            plan.downstream,
+            self.benchmark.cases(),
+            languages=plan.target_languages or self.benchmark.card.languages,
+            edited=selection.cases,
+            references=selection.references,
+            seed=plan.seed,
+        )
+
     def resolve(self, plan: Plan, editor: Editor) -> Plan:
         """The plan with everything in it that its names stand for.
 
         Raises:
-            DataError: The plan has no cases, or the file of its tokenizer cannot be read.
+            DataError: The plan has no cases, or a file it names cannot be read.
         """
+        downstream, others = plan.downstream, self.others(plan)
+        if downstream is not None and others is not None:
+            digest = others.digest(downstream)
+            downstream = downstream.model_copy(update={"digest": digest})
         return plan.model_copy(
             update={
+                "downstream": downstream,
                 "model_fingerprint": self.fingerprint,
                 "dtype": str(self.model.dtype).removeprefix("torch."),
                 "cases_digest": self.select(plan).digest,

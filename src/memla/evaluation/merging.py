@@ -8,18 +8,16 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from memla.errors import DataError
+from memla.evaluation.downstream.settings import Downstream
 from memla.evaluation.record_files import whole_lines
-from memla.evaluation.results import Plan, RunFolder
+from memla.evaluation.results import FileName, Plan, RunFolder
 from memla.evaluation.shards import Shard
 from memla.records import read_text, write_atomically
 
-Key = tuple[str, str]
-"""Case and source."""
-
-FileName = Literal["cases", "after_all"]
+Key = tuple[str, ...]
+"""Case and source; of what was measured downstream, group, source and number of edits."""
 
 
 @dataclass(slots=True)
@@ -32,10 +30,10 @@ class _Lines:
     def add(self, folder: RunFolder, name: FileName) -> None:
         for path in folder.files(name):
             for where, start, line in whole_lines(path):
-                key = _key(line, where)
+                key = _key(line, where, name)
                 if self.folders.setdefault(key, folder.path) != folder.path:
                     raise DataError(
-                        f"case {key[0]!r} ({key[1]}) is in {str(self.folders[key])!r} and in "
+                        f"{_named(key)} is in {str(self.folders[key])!r} and in "
                         f"{str(folder.path)!r}",
                         hint="give each shard once, and shards of one partition only",
                     )
@@ -65,18 +63,21 @@ def merge(folders: Sequence[str | Path], out: str | Path) -> Path:
     """
     runs = [RunFolder(Path(folder)) for folder in dict.fromkeys(Path(one) for one in folders)]
     plan = _common_plan(runs)
-    keys = [(case, source) for source in plan.source_languages for case in _common_cases(runs)]
+    ids = _common_cases(runs)
+    cases: list[Key] = [(case, source) for source in plan.source_languages for case in ids]
+    keys: dict[FileName, list[Key]] = {"cases": cases}
+    if plan.mode == "sequential":
+        keys["after_all"] = cases
+    if plan.downstream is not None:
+        keys["downstream"] = _checkpoints(plan, plan.downstream, ids)
     target = Path(out) / plan.run_name
     if target.exists():
         raise DataError(f"{str(target)!r} is there already", hint="name another folder with --out")
-    names: list[FileName] = ["cases"]
-    if plan.mode == "sequential":
-        names.append("after_all")
-    found = {name: _found(runs, name, keys) for name in names}
+    found = {name: _found(runs, name, wanted) for name, wanted in keys.items()}
     new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         for name, lines in found.items():
-            _write(new / f"{name}.jsonl", lines.in_order(keys))
+            _write(new / f"{name}.jsonl", lines.in_order(keys[name]))
         for file in ("environment.json", "case_ids.json", "plan.json"):
             write_atomically(new / file, read_text(runs[0].path / file))
         new.rename(target)
@@ -141,10 +142,11 @@ def _found(runs: Sequence[RunFolder], name: FileName, keys: Sequence[Key]) -> _L
         lines.add(run, name)
     missing = [key for key in keys if key not in lines.places]
     if missing:
-        (case, source), moment = missing[0], " after all edits" if name == "after_all" else ""
+        what = "checkpoints" if name == "downstream" else "cases"
+        moment = " after all edits" if name == "after_all" else ""
         raise DataError(
-            f"{len(missing)} of {len(keys)} cases are missing{moment}, the first: {case!r} "
-            f"({source}){_whose(case, runs)}",
+            f"{len(missing)} of {len(keys)} {what} are missing{moment}, the first: "
+            f"{_named(missing[0])}{_whose(missing[0][0], runs)}",
             hint="run memla evaluate again with that shard, or give its folder too",
         )
     return lines
@@ -162,12 +164,34 @@ def _whose(case: str, runs: Sequence[RunFolder]) -> str:
     return f", of shard {number}/{of}"
 
 
-def _key(line: bytes, where: str) -> Key:
+def _key(line: bytes, where: str, name: FileName) -> Key:
     try:
         value = json.loads(line)
+        if name == "downstream":
+            return str(value["group"]), str(value["source"]), str(value["edits"])
         return str(value["case"]), str(value["source"])
     except (ValueError, KeyError, TypeError):
-        raise DataError(f"{where}: not the result of a case") from None
+        what = "a checkpoint" if name == "downstream" else "the result of a case"
+        raise DataError(f"{where}: not {what}") from None
+
+
+def _named(key: Key) -> str:
+    """A key for a message."""
+    what = "case" if len(key) == 2 else "what is downstream of case"
+    after = f" after {key[2]} edits" if len(key) == 3 else ""
+    return f"{what} {key[0]!r} ({key[1]}){after}"
+
+
+def _checkpoints(plan: Plan, settings: Downstream, ids: Sequence[str]) -> list[Key]:
+    """Keys of all checkpoints, in the order of a run that was not divided."""
+    size = plan.group_size
+    starts = range(0, len(ids), size)
+    return [
+        (ids[start], source, str(edits))
+        for source in plan.source_languages
+        for start in starts
+        for edits in settings.checkpoints(plan.mode, len(ids[start : start + size]))
+    ]
 
 
 def _write(path: Path, lines: Iterator[bytes]) -> None:

@@ -27,6 +27,10 @@ Emit = Callable[[CaseResult], None]
 Keys = Collection[tuple[str, str]]
 """Case and source of what is finished already."""
 
+Watch = Callable[["LanguageModel | None", "Group", int, int], None]
+"""Called with the model, or None where an edit could not be applied, the group, how many of its
+cases were edited, and how many of those could not be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -82,6 +86,8 @@ class Bench:
     references: References
     baseline: Baseline
     batch_size: int
+    watch: Watch | None = None
+    """Called after each edit of a group."""
 
     def edit(
         self, group: Group, done: Keys, done_after_all: Keys, kept: KeptEdits, emit: Emit
@@ -109,12 +115,16 @@ class Bench:
             for place in left:
                 result = self._result(group, place, made)
                 emit(result if edited is None else self._look(edited, result))
+            if self.watch is not None:
+                model = self.model if made.edit is None else edited
+                size = len(group.cases)
+                self.watch(model, group, size, 0 if edited is not None else size)
 
     def _in_sequence(
         self, group: Group, done: Keys, done_after_all: Keys, kept: KeptEdits, emit: Emit
     ) -> None:
         """Each case on top of those before it, and all of them once more at the end."""
-        current, results = self.model, []
+        current, results, failed = self.model, [], 0
         with ExitStack() as stack:
             for place, (case, key) in enumerate(zip(group.cases, group.keys, strict=True)):
                 edit = kept.read(place) if key in done else None
@@ -129,6 +139,9 @@ class Bench:
                     emit(result if is_lost else self._look(edited or current, result))
                 current = edited or current
                 results.append(result)
+                failed += edited is None
+                if self.watch is not None:
+                    self.watch(current, group, place + 1, failed)
             for result, key in zip(results, group.keys, strict=True):
                 if key not in done_after_all:
                     emit(self._look(current, result.model_copy(update={"is_after_all": True})))

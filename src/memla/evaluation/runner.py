@@ -15,6 +15,8 @@ from memla.editors import EDITORS
 from memla.editors.base import Editor
 from memla.errors import EditError
 from memla.evaluation.baseline import Baseline
+from memla.evaluation.downstream.book import DamageBook
+from memla.evaluation.downstream.material import Material
 from memla.evaluation.kept_edits import KeptEdits
 from memla.evaluation.materials import Materials
 from memla.evaluation.modes import Bench, Group, groups, probes_of
@@ -27,7 +29,7 @@ from memla.models.loading import load_model
 
 ScoreCallback = Callable[[Score], None]
 ProgressCallback = Callable[[str, int, int], None]
-"""Called with "before", "edits" or "after all", how many are done, and how many there are."""
+"""Called with "before", "edits", "after all" or "downstream", how many are done, of how many."""
 
 
 def evaluate(
@@ -85,6 +87,7 @@ def evaluate(
         list(dict.fromkeys(case.id for group in every for case in group.cases)),
         References.from_cases(selection.references),
         batch_size,
+        materials.others(plan),
     )
     return job.run(Path(out) if out is not None else None, shard, on_score, on_progress)
 
@@ -110,6 +113,7 @@ class _Job:
     case_ids: Sequence[str]
     references: References
     batch_size: int
+    others: Material | None
 
     def run(
         self,
@@ -138,7 +142,12 @@ class _Job:
             done = folder.start(self.plan, self._environment(), self.case_ids)
             done_after_all = {(one.case, one.source) for one in folder.after_all()}
         needed = done & done_after_all if self.plan.mode == "sequential" else done
-        todo = [group for group in self.groups if not needed.issuperset(group.keys)]
+        book = self._book(folder, report)
+        todo = [
+            group
+            for group in self.groups
+            if not needed.issuperset(group.keys) or (book is not None and not book.is_done(group))
+        ]
         keys = [key for group in self.groups for key in group.keys]
         counts = {"edits": len(done.intersection(keys)), "after all": 0}
         counts["after all"] = len(done_after_all.intersection(keys))
@@ -156,12 +165,31 @@ class _Job:
             counts[phase] += 1
             report(phase, counts[phase], len(keys))
 
-        bench = self._bench(out, todo, report)
+        bench = self._bench(out, todo, report, book)
         for group in todo:
             bench.edit(group, done, done_after_all, _kept_edits(folder, group), emit)
-        return Run(self.plan, folder, tuple(kept))
+        return Run(self.plan, folder, tuple(kept), () if book is None else tuple(book.kept))
 
-    def _bench(self, out: Path | None, todo: Sequence[Group], report: ProgressCallback) -> Bench:
+    def _book(self, folder: RunFolder | None, report: ProgressCallback) -> DamageBook | None:
+        if self.others is None:
+            return None
+        return DamageBook(
+            self.plan,
+            self.others,
+            self.model,
+            self.groups,
+            folder=folder,
+            batch_size=self.batch_size,
+            report=lambda done, total: report("downstream", done, total),
+        )
+
+    def _bench(
+        self,
+        out: Path | None,
+        todo: Sequence[Group],
+        report: ProgressCallback,
+        book: DamageBook | None,
+    ) -> Bench:
         assert self.plan.model_fingerprint is not None
         baseline = Baseline(
             self.model,
@@ -175,10 +203,23 @@ class _Job:
             batch_size=self.batch_size,
             on_progress=lambda done, total: report("before", done, total),
         )
-        return Bench(self.plan, self.model, self.editor, self.references, baseline, self.batch_size)
+        if todo and book is not None:
+            book.prepare()
+        return Bench(
+            self.plan,
+            self.model,
+            self.editor,
+            self.references,
+            baseline,
+            self.batch_size,
+            watch=None if book is None else book.look,
+        )
 
     def _environment(self) -> dict[str, str]:
-        versions = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+        names = ["torch", "transformers", "tokenizers"]
+        if self.plan.downstream is not None and self.plan.downstream.tasks:
+            names.append("lm_eval")
+        versions = {name: version(name) for name in names}
         return {
             "python": platform.python_version(),
             "platform": platform.platform(),
