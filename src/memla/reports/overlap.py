@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from memla.languages import language_name
@@ -21,7 +21,7 @@ from memla.reports.figures import (
     colour,
     ink_on,
 )
-from memla.reports.groups import Group
+from memla.reports.groups import Group, Method
 from memla.reports.neuron_sums import NeuronSums
 from memla.reports.tables import Entry, Table, neuron_sums, source_name
 
@@ -54,6 +54,12 @@ class Overlap:
         rest = f" and {more} more that found the same" if more > 0 else ""
         return f"{shown}{rest}, edited in {', '.join(map(source_name, self.sources))}"
 
+    @property
+    def top(self) -> int:
+        """The percent that is drawn darkest: the next ten above every number."""
+        layers = [value for one in self.sums.overlaps.values() for value in one.percent_by_layer()]
+        return 10 * math.ceil(max(value for value in (*layers, 10) if value is not None) / 10)
+
     def percent(self, one: str, other: str) -> float | None:
         """Mean share that two languages have in common, over all layers."""
         found = self.sums.overlaps.get((min(one, other), max(one, other)))
@@ -80,20 +86,49 @@ def overlaps(group: Group) -> list[Overlap]:
     """What edits found in several languages; methods that found the same stand together."""
     found: list[Overlap] = []
     for method in group.methods:
-        sums = neuron_sums(method, *method.sources)
-        if not any(pair.n for pair in sums.overlaps.values()):
-            continue
-        order = [target for target in group.targets if target in sums.located]
-        languages = (*order, *sorted(set(sums.located) - set(order)))
-        one = Overlap((method.label,), method.sources, languages, sums)
-        for place, other in enumerate(found):
-            if (other.sums.overlaps, other.sums.located) == (sums.overlaps, sums.located):
-                names = (*other.methods, method.label)
-                found[place] = Overlap(names, other.sources, languages, sums)
-                break
-        else:
-            found.append(one)
+        for sources, sums in _located(method):
+            order = [target for target in group.targets if target in sums.located]
+            languages = (*order, *sorted(set(sums.located) - set(order)))
+            one = Overlap((method.label,), sources, languages, sums)
+            for place, other in enumerate(found):
+                if _is_same(other.sums, sums):
+                    found[place] = _joined(other, one)
+                    break
+            else:
+                found.append(one)
     return found
+
+
+def _located(method: Method) -> Iterator[tuple[tuple[str, ...], NeuronSums]]:
+    """What a method found: by source where that does not matter, else all sources together."""
+    by_source = {source: neuron_sums(method, source) for source in method.sources}
+    there = {
+        source: sums
+        for source, sums in by_source.items()
+        if any(pair.n for pair in sums.overlaps.values())
+    }
+    every = list(there.values())
+    if all(_is_same(sums, every[0]) for sums in every):
+        yield from (((source,), sums) for source, sums in there.items())
+    elif every:
+        yield tuple(there), neuron_sums(method, *there)
+
+
+def _is_same(one: NeuronSums, other: NeuronSums) -> bool:
+    """Whether the same neurons were found; the order of cases may change last digits."""
+    mine, theirs = (
+        {pair: (sums.n, round(sums.total, 6)) for pair, sums in each.overlaps.items()}
+        for each in (one, other)
+    )
+    return mine == theirs
+
+
+def _joined(one: Overlap, other: Overlap) -> Overlap:
+    methods, sources = (
+        tuple(dict.fromkeys((*mine, *theirs)))
+        for mine, theirs in ((one.methods, other.methods), (one.sources, other.sources))
+    )
+    return replace(one, methods=methods, sources=sources)
 
 
 def overlap_figures(group: Group) -> Iterator[tuple[Figure, Table]]:
@@ -131,8 +166,8 @@ def _map(group: Group, one: Overlap) -> Figure:
         located = sum(one.sums.located[language].means())
         canvas.label(last, y + 15, f"{located:.0f}", text_anchor="middle", class_="cell")
     return Figure(
-        f"Overlap of languages, mean over edits, all layers; found: neurons of the language"
-        f" itself. {_about(group, one)}",
+        f"Overlap of languages, mean over edits, all layers; colours from 0 to {one.top}; found:"
+        f" neurons of the language itself. {_about(group, one)}",
         canvas.svg(),
     )
 
@@ -145,8 +180,9 @@ def _map_row(canvas: Canvas, one: Overlap, language: str, y: Number) -> None:
         if value is None:
             canvas.rectangle(*box, class_="missing")
             continue
-        canvas.rectangle(*box, _hint(language, other, value), fill=colour(value), class_="value")
-        ink = ink_on(colour(value))
+        shade = colour(100 * value / one.top)
+        canvas.rectangle(*box, _hint(language, other, value), fill=shade, class_="value")
+        ink = ink_on(shade)
         middle = (x + CELL / 2, y + 15)
         canvas.label(*middle, f"{value:.0f}", text_anchor="middle", fill=ink, class_="cell")
 
@@ -194,9 +230,9 @@ def _layer_maps(group: Group, one: Overlap) -> Figure:
         canvas.label(x, y - 6, f"layer {layer}", class_="name")
         _layer_panel(canvas, one, layer, (x, y))
     return Figure(
-        f"Overlap of languages by layer, mean over edits; languages from left to right and from"
-        f" top to bottom: {', '.join(one.languages)}. Layers where nothing was found are left"
-        f" out. {_about(group, one)}",
+        f"Overlap of languages by layer, mean over edits; colours from 0 to {one.top}; languages"
+        f" from left to right and from top to bottom: {', '.join(one.languages)}. Layers where"
+        f" nothing was found are left out. {_about(group, one)}",
         canvas.svg(),
     )
 
@@ -210,7 +246,7 @@ def _layer_panel(canvas: Canvas, one: Overlap, layer: int, corner: tuple[Number,
                 canvas.rectangle(*box, class_="missing")
             else:
                 hint = _hint(language, other, value, f", layer {layer}")
-                canvas.rectangle(*box, hint, fill=colour(value), class_="value")
+                canvas.rectangle(*box, hint, fill=colour(100 * value / one.top), class_="value")
 
 
 def _at(values: Sequence[float | None], layer: int) -> float | None:

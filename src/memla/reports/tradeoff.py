@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from memla.evaluation.summary import TRANSFER, Cell
+from memla.reports.curves import Curve, curves
 from memla.reports.drawing import Canvas, Figure, Number
 from memla.reports.groups import Group
 from memla.reports.placing import Box, cut_text, place_labels, text_width
@@ -38,6 +40,9 @@ CORNER, IN_CORNER = 80.0, 4
 """Percent from which points are in the corner at the upper right, and how many there have to be for
 it to be drawn again, larger."""
 
+Start = tuple[Number, Number]
+"""Where the two axes begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -47,6 +52,8 @@ class Point:
     source: str
     kept: Cell
     reached: Cell
+    ink: str
+    """Its colour: its editor's where editors are curves, its own where each is one point."""
     is_best: bool = False
     """Whether no other of the same source is as good in both and better in one."""
 
@@ -63,16 +70,26 @@ def points(group: Group) -> list[Point]:
     if (found := axes(group)) is None:
         return []
     plain = []
-    for method, source in pairs(group):
+    inks = _inks(group)
+    for index, (method, source) in enumerate(pairs(group)):
         kept, reached = (method.cell(metric, source, TRANSFER) for metric in found)
         if kept is not None and reached is not None:
-            plain.append(Point(method.label, source, kept, reached))
+            ink = inks[method.label] if len(inks) > 1 else COLOURS[index % len(COLOURS)]
+            plain.append(Point(method.label, source, kept, reached, ink))
     order = {source: index for index, source in enumerate(group.sources)}
     plain.sort(key=lambda point: order[point.source])
-    return [
-        Point(one.label, one.source, one.kept, one.reached, not any(_beats(o, one) for o in plain))
-        for one in plain
-    ]
+    return [replace(one, is_best=not any(_beats(o, one) for o in plain)) for one in plain]
+
+
+def _inks(group: Group) -> dict[str, str]:
+    """A colour for each method: the same for all of an editor where several are curves."""
+    editors = {method.label: method.runs[0].plan.editor for method in group.methods}
+    by_editor = len(set(editors.values())) > 1 and curves(group)
+    kinds = list(dict.fromkeys(editors.values() if by_editor else editors))
+    return {
+        label: COLOURS[kinds.index(editor if by_editor else label) % len(COLOURS)]
+        for label, editor in editors.items()
+    }
 
 
 def _beats(other: Point, one: Point) -> bool:
@@ -136,7 +153,7 @@ def _trade_off(group: Group, numbered: Sequence[tuple[int, Point]], which: str =
     kept, reached = (metric_name(metric) for metric in axes(group) or ("", ""))
     sources = ", ".join(dict.fromkeys(source_name(point.source) for point in found))
     names = _names(found)
-    key = [] if names else [(place, f"{place} {point.label}") for place, point in numbered]
+    key = [] if names else [(p.ink, f"{place} {p.label}") for place, p in numbered]
     columns = _key_columns([text for _, text in key])
     canvas = Canvas(
         WIDTH,
@@ -151,15 +168,38 @@ def _trade_off(group: Group, numbered: Sequence[tuple[int, Point]], which: str =
     if len({point.source for point in found}) == 1:
         best = sorted(_place(p.kept.value, p.reached.value, start) for p in found if p.is_best)
         canvas.path(best, class_="front")
+    joined = curves(group)
+    for curve in joined:
+        _join(canvas, curve, found, start)
     _marks(canvas, numbered, names or [str(place) for place, _ in numbered], start)
     _key(canvas, key, columns)
     n = sorted({cell.n for point in found for cell in (point.kept, point.reached)})
     return Figure(
         f"Edited in {sources}: what transfers against what is kept, both in the other languages,"
-        f" with 95 % intervals; dashed: no editor is better in both.{which}"
+        f" with 95 % intervals; dashed: no editor is better in both.{_lines(joined, found)}{which}"
         f" n {n[0]} to {n[-1]} prompts a number. {group.provenance}.",
         canvas.svg(),
     )
+
+
+def _join(canvas: Canvas, curve: Curve, found: Sequence[Point], start: Start) -> None:
+    """Lines between the points of a curve that follow one another, in each source."""
+    for source in dict.fromkeys(point.source for point in found):
+        by_label = {point.label: point for point in found if point.source == source}
+        for one, other in pairwise(by_label.get(label) for label in curve.labels):
+            if one is not None and other is not None:
+                ends = [_place(p.kept.value, p.reached.value, start) for p in (one, other)]
+                canvas.path(ends, stroke=one.ink, stroke_width="2.5", stroke_opacity="0.8")
+
+
+def _lines(joined: Sequence[Curve], found: Sequence[Point]) -> str:
+    """What is said of the lines."""
+    there = {point.label for point in found}
+    shown = [curve for curve in joined if len(there.intersection(curve.labels)) > 1]
+    if not shown:
+        return ""
+    told = "; ".join(f"{curve.labels[0]} to {curve.labels[-1]}: {curve.setting}" for curve in shown)
+    return f" Lines join an editor's points in the order of one setting ({told})."
 
 
 def _names(found: Sequence[Point]) -> list[str]:
@@ -176,13 +216,13 @@ def _key_columns(texts: Sequence[str]) -> int:
     return max(1, int((WIDTH - 10) // widest))
 
 
-def _key(canvas: Canvas, key: Sequence[tuple[int, str]], columns: int) -> None:
+def _key(canvas: Canvas, key: Sequence[tuple[str, str]], columns: int) -> None:
     """What each number means, in columns that are read downwards."""
     rows = math.ceil(len(key) / columns)
-    for index, (place, text) in enumerate(key):
+    for index, (ink, text) in enumerate(key):
         x = 10 + (WIDTH - 10) / columns * (index // rows)
         y = HEIGHT + 8 + KEY_ROW * (index % rows)
-        canvas.dot(x, y, COLOURS[place % len(COLOURS)])
+        canvas.dot(x, y, ink)
         canvas.label(x + 12, y + 4, cut_text(text, WIDTH / columns - 24, KEY_SIZE))
 
 
@@ -191,7 +231,7 @@ def _floor(lows: Sequence[Number]) -> Number:
     return max(0.0, min(90.0, 10 * math.floor((min(lows) - 1) / 10)))
 
 
-def _place(kept: Number, reached: Number, start: tuple[Number, Number]) -> tuple[Number, Number]:
+def _place(kept: Number, reached: Number, start: Start) -> tuple[Number, Number]:
     across = (kept - start[0]) / (102 - start[0])
     up = (reached - start[1]) / (102 - start[1])
     return (
@@ -200,7 +240,7 @@ def _place(kept: Number, reached: Number, start: tuple[Number, Number]) -> tuple
     )
 
 
-def _frame(canvas: Canvas, start: tuple[Number, Number], names: tuple[str, str]) -> None:
+def _frame(canvas: Canvas, start: Start, names: tuple[str, str]) -> None:
     left, bottom = _place(*start, start)
     right, top = _place(102, 102, start)
     for axis in (0, 1):
@@ -223,13 +263,13 @@ def _marks(
     canvas: Canvas,
     numbered: Sequence[tuple[int, Point]],
     names: Sequence[str],
-    start: tuple[Number, Number],
+    start: Start,
 ) -> None:
     """Intervals of all, then points of all, then what they are called: nothing hides a name."""
     places = [_place(point.kept.value, point.reached.value, start) for _, point in numbered]
-    inks = [COLOURS[place % len(COLOURS)] for place, _ in numbered]
-    for (_, point), ink in zip(numbered, inks, strict=True):
-        _intervals(canvas, point, ink, start)
+    inks = [point.ink for _, point in numbered]
+    for _, point in numbered:
+        _intervals(canvas, point, start)
     spots = place_labels(places, names, Box(LEFT, 2, WIDTH - 2, HEIGHT - BOTTOM))
     for place, spot, ink in zip(places, spots, inks, strict=True):
         canvas.line(*place, *spot, stroke=ink, stroke_opacity="0.5")
@@ -239,13 +279,13 @@ def _marks(
         canvas.label(spot[0], spot[1] + 4, name, text_anchor="middle", class_="point")
 
 
-def _intervals(canvas: Canvas, point: Point, ink: str, start: tuple[Number, Number]) -> None:
+def _intervals(canvas: Canvas, point: Point, start: Start) -> None:
     kept, reached = point.kept, point.reached
     for ends in (
         (*_place(kept.low, reached.value, start), *_place(kept.high, reached.value, start)),
         (*_place(kept.value, reached.low, start), *_place(kept.value, reached.high, start)),
     ):
-        canvas.line(*ends, stroke=ink, stroke_opacity="0.55", stroke_width="1.5")
+        canvas.line(*ends, stroke=point.ink, stroke_opacity="0.55", stroke_width="1.5")
 
 
 def _hint(index: int, point: Point) -> str:

@@ -76,7 +76,7 @@ def test_languages_are_mapped_against_each_other_and_by_layer(make_run):
     assert len(hints) == 6
     hints = [one.text for one in ET.fromstring(layers.svg).iter("title")]
     assert "Japanese and Thai, layer 2: 100.0 %" in hints
-    assert "memla, edited in th, zh, n 8 edits" in whole.caption
+    assert "memla, edited in th, zh, n 4 edits" in whole.caption
     assert to_html(report)
 
 
@@ -92,6 +92,16 @@ def test_methods_that_found_the_same_neurons_share_a_map(make_run):
     _, (whole, _), _, (other, _), _ = neurons(make_report(runs)).figures
     assert "memla, steps=0, memla, steps=1, memla, steps=2 and 1 more that found" in whole.caption
     assert "itself. kn, edited in th" in other.caption
+
+
+def test_sources_that_found_other_neurons_are_taken_together(make_run):
+    runs = [
+        make_run("one", sources=("th",), edit=told(COMMON)),
+        make_run("two", sources=("zh",), edit=told(COMMON | {"th+ja": [0, 0, 0]})),
+    ]
+    _, (whole, table), _ = neurons(make_report(runs)).figures
+    assert "memla, edited in th, zh, n 8 edits" in whole.caption
+    assert texts(table)[2][2] == "21.4"
 
 
 def test_edits_that_do_not_tell_what_languages_share_have_no_map(make_run):
