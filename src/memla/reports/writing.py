@@ -16,9 +16,14 @@ from memla.reports.tables import Entry, Table
 def to_html(report: Report) -> str:
     """One page that needs nothing beside itself: no network, no script, no file."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup, escape
 
     def finalize(value: object) -> object:
         return printable(value) if type(value) is str else value
+
+    def prose(text: str) -> Markup:
+        marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(printable(text))))
+        return Markup(marked)  # noqa: S704 - it was escaped before it was marked
 
     environment = Environment(
         loader=PackageLoader("memla.reports"),
@@ -28,6 +33,7 @@ def to_html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     return environment.get_template("report.html.j2").render(report=report) + "\n"
 
 

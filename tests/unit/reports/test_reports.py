@@ -282,6 +282,13 @@ def test_the_page_can_be_read_by_a_screen_reader_on_a_phone_and_in_print(two_edi
         assert rule in page
 
 
+def test_commands_in_notes_are_set_as_code(make_run):
+    run = make_run("one")
+    page = to_html(make_report([run]))
+    assert "by <code>memla compare</code>." in page
+    assert "<p>`" not in page
+
+
 HOSTILE = "</td><script>alert('北京')</script>&\x00\u202e\\end{table} $x$ |"
 
 
