@@ -17,6 +17,7 @@ def main(out: str, mode: str, kills: str) -> None:
     """Carry out a plan in processes that end at any moment; tell how many were killed."""
     import torch
 
+    from memla.evaluation.downstream.settings import Downstream
     from memla.evaluation.results import Plan
     from memla.evaluation.runner import evaluate
     from memla.models.tiny import tiny_model
@@ -26,8 +27,9 @@ def main(out: str, mode: str, kills: str) -> None:
     plan = Plan(
         model="tiny",
         benchmark="capitals",
-        mode=mode,
+        mode="sequential" if mode == "downstream" else mode,
         group_size=size,
+        downstream=Downstream(after=(1, 3), facts=2, texts=2) if mode == "downstream" else None,
         source_languages=("th", "en+zh"),
     )
     model, benchmark = tiny_model("gpt2"), many_capitals(10)

@@ -49,14 +49,14 @@ def kill(tmp_path, mode, kills):
     assert not any((killed / "sequences").glob("*"))
 
 
-@pytest.mark.parametrize("mode", ["single", "sequential"])
+@pytest.mark.parametrize("mode", ["single", "sequential", "downstream"])
 def test_a_run_that_is_killed_three_times_ends_as_one_that_was_not(tmp_path, mode):
     kill(tmp_path, mode, 3)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mode", ["single", "batch", "sequential"])
+@pytest.mark.parametrize("mode", ["single", "batch", "sequential", "downstream"])
 def test_a_run_that_is_killed_thirty_times_ends_as_one_that_was_not(tmp_path, mode):
     kill(tmp_path, mode, 30)
 
