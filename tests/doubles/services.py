@@ -60,17 +60,30 @@ class Services:
         self.baidu = baidu.BaiduServer(translate)
         self.answered: Counter[str] = Counter()
         """How often each request was answered, by the key that names it."""
+        self.charged: set[str] = set()
+        """Requests that cost something, by the key that names them: each is charged for once."""
         self.stop_after: int | None = None
         """After so many answers, all requests are refused."""
+        self.asked_to_pay = threading.Event()
+        """A request that costs something has come."""
+        self.may_answer = threading.Event()
+        """Requests that cost something wait for it."""
+        self.may_answer.set()
         self._lock = threading.Lock()
 
     def __call__(self, asked: Asked) -> Answered:
+        if asked.path.startswith(("/v1/", "/baidu")):
+            self.asked_to_pay.set()
+            self.may_answer.wait(60)
         if self.stop_after is not None and sum(self.answered.values()) >= self.stop_after:
             return Answered("closed", 403)
         with self._lock:
             answer = self._answer(asked)
             if answer.status == 200:
-                self.answered[asked.headers.get("idempotency-key", "")] += 1
+                key = asked.headers.get("idempotency-key", "")
+                self.answered[key] += 1
+                if asked.path.startswith(("/v1/", "/baidu")):
+                    self.charged.add(key)
         return answer
 
     def _answer(self, asked: Asked) -> Answered:

@@ -20,6 +20,7 @@ from memla.construction import pipeline
 from memla.construction.clock import SystemClock
 from memla.construction.config import read_config
 from memla.construction.manifest import read_manifest
+from memla.errors import LimitError
 from memla.languages import MKEB_LANGUAGES
 from tests.doubles import baidu, chat
 from tests.doubles.loopback import served
@@ -63,11 +64,13 @@ def config(tmp_path, services):
 
 
 def content(root: Path, *names: str) -> dict[str, bytes]:
-    """Every file of some folders of a build, or of all but the lock."""
+    """Every file of some folders of a build, or of all but the lock and notes of what was sent."""
     places = [root / name for name in names] or [root]
     paths = (path for place in places for path in [place, *place.rglob("*")] if path.is_file())
     return {
-        str(path.relative_to(root)): path.read_bytes() for path in paths if path.name != ".lock"
+        str(path.relative_to(root)): path.read_bytes()
+        for path in paths
+        if path.name != ".lock" and path.suffix != ".sent"
     }
 
 
@@ -375,6 +378,15 @@ def kept_answers(root: Path) -> set[str]:
     return {path.stem for path in (root / "ledger").glob("*/[0-9a-f]*.json")}
 
 
+def paid_answers(root: Path) -> set[str]:
+    """Names of the requests to services that charge, as far as they have an answer."""
+    return {
+        path.stem
+        for path in (root / "ledger").glob("*/[0-9a-f]*.json")
+        if json.loads(path.read_text(encoding="utf-8"))["service"] in ("drafts", "baidu")
+    }
+
+
 def killed_often(path: Path, root: Path, server: Services, moments: list[float]) -> None:
     """Kill a build at each moment, then compare it with one that was left alone.
 
@@ -397,8 +409,13 @@ def killed_often(path: Path, root: Path, server: Services, moments: list[float])
         if (root / "8-release").exists():
             releases.append(content(root, "8-release"))
     command(*arguments)
-    # Only what was under way when a process was killed is sent again, and under the same key.
+    # Only what was under way when a process was killed is sent again, and under the same key: a
+    # service that heeds it charges once, and for the others each such request is on record.
+    twice = {key for key, count in server.answered.items() if count > 1}
     assert sum(count - 1 for count in server.answered.values()) <= len(moments)
+    noted = {path.stem for path in (root / "ledger").glob("*/*.sent")}
+    assert twice & server.charged <= noted, "a request was paid for twice, and nobody was told"
+    assert server.charged == paid_answers(root)
     alone = root.parent / "alone"
     command("dataset", "build", path, "--out", alone)
     assert content(root) == content(alone)
@@ -419,6 +436,30 @@ def counting(tmp_path):
 def test_a_build_that_is_killed_three_times_ends_the_same(counting, tmp_path):
     path, server = counting
     killed_often(path, tmp_path / "killed", server, [0.01, 0.1, 0.4])
+
+
+def test_a_request_that_was_under_way_at_a_kill_is_told_of_and_counted(counting, tmp_path):
+    path, server = counting
+    root = tmp_path / "งาน"
+    server.may_answer.clear()
+    process = started("dataset", "build", path, "--out", root)
+    assert server.asked_to_pay.wait(60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    server.may_answer.set()
+    result = built(path, root)
+    most = result.in_doubt["drafts"]
+    assert most.requests == 1
+    assert most.output_tokens > 1024
+    (told,) = result.notes
+    assert told.startswith("drafts: once a request was sent")
+    assert "at most 0.00" in told
+    # All of it is within the limits, also what nobody knows of.
+    spent = result.manifest.total.cost_micros + most.cost_micros - 1
+    text = path.read_text(encoding="utf-8").replace("cost = 100.0", f"cost = {spent / 1e6}")
+    path.write_text(text.replace("seed = 3", "seed = 4"), encoding="utf-8")
+    with pytest.raises(LimitError):
+        built(path, root)
 
 
 @pytest.mark.slow

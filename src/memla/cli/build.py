@@ -17,9 +17,9 @@ from memla.errors import MemlaError, SettingError
 
 if TYPE_CHECKING:
     from memla.construction.config import BuildConfig
-    from memla.construction.ledger import Usage
     from memla.construction.manifest import StageInfo
     from memla.construction.pipeline import Built, Plan
+    from memla.construction.usage import Usage
 
 review = typer.Typer(help="Have people correct a release.", no_args_is_help=False)
 

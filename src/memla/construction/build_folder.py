@@ -110,7 +110,8 @@ class BuildFolder:
             if old.exists() and not (self.root / folder).exists():
                 old.rename(self.root / folder)
             shutil.rmtree(old, ignore_errors=True)
-        for pattern in ("ledger/*/.*.json.*", f".{MANIFEST}.*", f".{CORRECTIONS}.*"):
+        answers = ("ledger/*/.*.json.*", "ledger/*/.*.sent.*")
+        for pattern in (*answers, f".{MANIFEST}.*", f".{CORRECTIONS}.*"):
             for leftover in self.root.glob(pattern):
                 leftover.unlink(missing_ok=True)
 

@@ -11,8 +11,9 @@ import regex
 
 from memla.construction.answers import Answer
 from memla.construction.http import Client
-from memla.construction.ledger import Ledger, Usage, request_key
+from memla.construction.ledger import Ledger, request_key
 from memla.construction.translators.base import ask_until_usable, check_status, no_credit
+from memla.construction.usage import Usage
 from memla.errors import ServiceError
 
 Message = Mapping[str, str]

@@ -9,7 +9,6 @@ from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from memla.construction.ledger import Limits
 from memla.construction.settings import (
     DatasetSettings,
     DraftSettings,
@@ -17,6 +16,7 @@ from memla.construction.settings import (
     TranslationSettings,
     WikidataSettings,
 )
+from memla.construction.usage import Limits
 from memla.errors import SettingError
 from memla.records import Record, describe_validation, read_text
 

@@ -8,10 +8,10 @@ from math import ceil
 from memla.construction import files, services
 from memla.construction.build_folder import BuildFolder
 from memla.construction.config import BuildConfig
-from memla.construction.ledger import Price, Usage
 from memla.construction.relations import Relations
 from memla.construction.text_stages import EDITS
 from memla.construction.translation import MOST_EXAMPLES
+from memla.construction.usage import Price, Usage
 from memla.construction.wikidata import BATCH
 from memla.construction.work import planned
 

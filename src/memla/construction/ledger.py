@@ -4,81 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from memla.construction.doubts import Doubts
 from memla.construction.secrets import Secrets
+from memla.construction.usage import Limits, Price, Usage
 from memla.errors import DataError, LimitError
 from memla.records import Record, read_text, write_atomically
-
-
-class Usage(Record):
-    """How much of a service was used."""
-
-    requests: int = Field(default=0, ge=0)
-    """Answered requests; attempts that failed before do not count."""
-    characters: int = Field(default=0, ge=0)
-    """Characters sent, as translation services count them."""
-    input_tokens: int = Field(default=0, ge=0)
-    """Tokens sent to a model."""
-    output_tokens: int = Field(default=0, ge=0)
-    """Tokens that a model wrote."""
-    cost_micros: int = Field(default=0, ge=0)
-    """Cost in millionths of the prices' currency, each answer's rounded up: whole numbers, whose
-    sum does not depend on the order."""
-
-    @property
-    def cost(self) -> float:
-        """Cost in the prices' currency."""
-        return self.cost_micros / 1e6
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            requests=self.requests + other.requests,
-            characters=self.characters + other.characters,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_micros=self.cost_micros + other.cost_micros,
-        )
-
-
-class Price(Record):
-    """What a service costs, each for a million."""
-
-    characters: float = Field(default=0.0, ge=0)
-    """Of characters sent."""
-    input_tokens: float = Field(default=0.0, ge=0)
-    """Of tokens sent."""
-    output_tokens: float = Field(default=0.0, ge=0)
-    """Of tokens written."""
-
-    def of(self, usage: Usage) -> int:
-        """Cost of a usage, in millionths, rounded up."""
-        return math.ceil(
-            self.characters * usage.characters
-            + self.input_tokens * usage.input_tokens
-            + self.output_tokens * usage.output_tokens
-        )
-
-
-class Limits(Record):
-    """Bounds of one build, all services and all its runs together; a request beyond is not sent."""
-
-    requests: int | None = Field(default=50_000, ge=0)
-    """Most requests that are answered; Wikidata's count."""
-    characters: int | None = Field(default=1_000_000, ge=0)
-    """Most characters sent to translation services."""
-    tokens: int | None = Field(default=None, ge=0)
-    """Most tokens sent to and written by models."""
-    cost: float | None = Field(default=None, ge=0)
-    """Most that may be spent, in the currency of the prices in ``[drafts]`` and
-    ``[translation]``."""
 
 
 class Entry(Record):
@@ -106,7 +44,9 @@ class Ledger:
     """A folder with one file for each answer.
 
     An answer is on disk before anybody sees it, so a build that is killed asks again at most for
-    what was under way, and under the same key. Threads can share a ledger, processes cannot.
+    what was under way, and under the same key: a service that heeds it charges once. For others
+    a note is on disk before a request is sent; what was sent and not answered counts against the
+    limits as if it had been charged for. Threads can share a ledger, processes cannot.
 
     Args:
         folder: Where the answers are; it may not exist yet.
@@ -130,6 +70,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._under_way = Usage()
         self._used: dict[str, Usage] = {}
+        self._doubts = Doubts(self._folder)
         for path in sorted(self._folder.glob("*/*.json")):
             entry = self._read(path)
             self._count(entry.service, entry.usage)
@@ -139,6 +80,14 @@ class Ledger:
         """What all answers in the folder took, by service, sorted by name."""
         with self._lock:
             return dict(sorted(self._used.items()))
+
+    @property
+    def in_doubt(self) -> dict[str, Usage]:
+        """Most that unanswered requests may have taken beside `used`, by service.
+
+        They were under way when a build was stopped, or their answers broke off.
+        """
+        return self._doubts.usage
 
     @property
     def total(self) -> Usage:
@@ -182,7 +131,8 @@ class Ledger:
         expected = self._priced(
             service, Usage(requests=1, characters=characters, output_tokens=most_tokens)
         )
-        with self._reserved(service, expected):
+        path = self._path(service, request)
+        with self._reserved(service, expected), self._doubts.until_kept(path, service, expected):
             answer = self._secrets.hide(send())
             used = usage(answer) if usage else Usage()
             exact = {"requests": 1, "characters": characters}
@@ -192,7 +142,7 @@ class Ledger:
                 usage=self._priced(service, used.model_copy(update=exact)),
                 answer=answer,
             )
-            write_atomically(self._path(service, request), entry.to_json() + "\n")
+            write_atomically(path, entry.to_json() + "\n")
             with self._lock:
                 self._count(service, entry.usage)
         return answer
@@ -221,7 +171,8 @@ class Ledger:
     def _reserved(self, service: str, expected: Usage) -> Iterator[None]:
         """Keep room within the limits for a request while it is under way."""
         with self._lock:
-            spent = sum(self._used.values(), self._under_way)
+            known = [*self._used.values(), *self._doubts.usage.values()]
+            spent = sum(known, self._under_way)
             self._check(service, spent + expected)
             self._under_way += expected
         try:

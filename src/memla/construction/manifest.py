@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from memla.construction.build_folder import MANIFEST, STAGES, BuildFolder
 from memla.construction.config import BuildConfig
 from memla.construction.files import count_lines
-from memla.construction.ledger import Ledger, Usage
+from memla.construction.ledger import Ledger
+from memla.construction.usage import Usage
 from memla.errors import DataError
 from memla.records import Record, read_text, write_atomically
 

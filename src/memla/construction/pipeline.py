@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from memla.construction import services, stages
 from memla.construction.build_folder import STAGES, BuildFolder
 from memla.construction.config import BuildConfig
 from memla.construction.estimates import estimate
-from memla.construction.ledger import Usage
 from memla.construction.manifest import (
     STAGE_FILE,
     Manifest,
@@ -24,6 +23,7 @@ from memla.construction.manifest import (
     write_manifest,
 )
 from memla.construction.stages import Stage
+from memla.construction.usage import Usage
 from memla.construction.work import Progress, Work
 from memla.errors import SettingError
 from memla.records import Record, write_atomically
@@ -39,12 +39,25 @@ class Built:
     """Stages that were done."""
     kept: tuple[str, ...]
     """Stages that were done before, and are as they were."""
+    in_doubt: dict[str, Usage] = field(default_factory=dict)
+    """What requests without an answer may have cost besides, by service."""
 
     @property
     def notes(self) -> list[str]:
-        """What somebody should know, by stage."""
+        """What somebody should know, by stage and service."""
         found = self.manifest.stages.items()
-        return [f"{name}: {note}" for name, info in found for note in info.notes]
+        notes = [f"{name}: {note}" for name, info in found for note in info.notes]
+        return notes + [_doubt(name, usage) for name, usage in self.in_doubt.items()]
+
+
+def _doubt(service: str, usage: Usage) -> str:
+    times = "once" if usage.requests == 1 else f"{usage.requests} times"
+    cost = f" at most {usage.cost:.2f}," if usage.cost_micros else ""
+    return (
+        f"{service}: {times} a request was sent and its answer never kept, as the build was stopped"
+        f" or the answer broke off; it may have been charged for all the same:{cost} which counts"
+        " against [limits]"
+    )
 
 
 class Plan(Record):
@@ -68,7 +81,9 @@ def build(
     """Do the stages that are not done, in their order.
 
     A stage is done if nothing that it reads or depends on has changed since. Killed at any moment,
-    the same call goes on where it was, and sends no request again that was answered.
+    the same call goes on where it was, and sends no request again that was answered. One that was
+    under way is sent again under the same key; whether it was charged for twice is the service's
+    matter, so it counts against the limits and is told of.
 
     Args:
         config: The settings.
@@ -97,8 +112,9 @@ def build(
             made.append(stage.name)
             write_manifest(folder, config, work.ledger)
         manifest = write_manifest(folder, config, work.ledger)
+        in_doubt = work.ledger.in_doubt
     kept = tuple(stage.name for stage in chosen if stage.name not in made)
-    return Built(manifest, tuple(made), kept)
+    return Built(manifest, tuple(made), kept, in_doubt)
 
 
 def plan(

@@ -8,7 +8,7 @@ from memla.construction.chat import ChatModel
 from memla.construction.config import BuildConfig
 from memla.construction.drafting import ChatDrafter, Drafter, TemplateDrafter
 from memla.construction.http import Client
-from memla.construction.ledger import Ledger, Price
+from memla.construction.ledger import Ledger
 from memla.construction.names import Names
 from memla.construction.relations import Relations
 from memla.construction.secrets import Secrets
@@ -16,6 +16,7 @@ from memla.construction.settings import DraftSettings, TranslationSettings
 from memla.construction.translators import baidu, deepl, libretranslate, local
 from memla.construction.translators.base import Translator
 from memla.construction.translators.chat import ChatTranslator
+from memla.construction.usage import Price
 
 DRAFTS = "drafts"
 """Service name of a model that writes drafts."""

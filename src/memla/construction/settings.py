@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from memla.construction.ledger import Price
+from memla.construction.usage import Price
 from memla.errors import SettingError
 from memla.languages import MKEB_LANGUAGES, in_table_order, parse_language
 from memla.records import Record, Text

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from memla.construction.chat import ChatModel
-from memla.construction.ledger import Ledger, Limits
+from memla.construction.ledger import Ledger
+from memla.construction.usage import Limits
 from memla.errors import LimitError, ServiceError, SettingError
 from tests.doubles import chat
 from tests.doubles.chat import said

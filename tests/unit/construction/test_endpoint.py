@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from memla.construction import queries
 from memla.construction.endpoint import Batch, Endpoint, batches
 from memla.construction.http import Client
-from memla.construction.ledger import Ledger, Limits
+from memla.construction.ledger import Ledger
 from memla.construction.queries import Shard, shards
 from memla.construction.relations import shipped_relations
+from memla.construction.usage import Limits
 from memla.errors import IncompleteAnswerError, LimitError, ServiceError
 from tests.doubles.loopback import Answered
 from tests.doubles.sparql import Wikidata, timed_out, truncated, world

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memla.construction.ledger import Ledger, Limits, Price, Usage, request_key
+from memla.construction.ledger import Ledger, request_key
 from memla.construction.secrets import Secrets
-from memla.errors import DataError, LimitError, SettingError
+from memla.construction.usage import Limits, Price, Usage
+from memla.errors import DataError, IncompleteAnswerError, LimitError, ServiceError, SettingError
 
 REQUEST = {"method": "POST", "url": "https://a.example", "q": "首都はどこ"}
 
@@ -160,3 +161,74 @@ def test_a_damaged_answer_says_how_to_go_on(tmp_path):
     with pytest.raises(DataError, match="no kept answer") as caught:
         Ledger(tmp_path)
     assert "delete it" in caught.value.hint
+
+
+def stopped(error):
+    def send():
+        raise error
+
+    return send
+
+
+def test_what_was_under_way_when_a_build_was_stopped_counts_as_spent(tmp_path):
+    """A service may have charged for it: Baidu and DeepL heed no Idempotency-Key."""
+    paid = {"prices": {"baidu": Price(characters=10.0)}, "limits": Limits(characters=30)}
+    with pytest.raises(KeyboardInterrupt):
+        Ledger(tmp_path, **paid).ask("baidu", REQUEST, stopped(KeyboardInterrupt()), characters=12)
+    again = Ledger(tmp_path, **paid)
+    expected = Usage(requests=1, characters=12, cost_micros=120)
+    assert again.in_doubt == {"baidu": expected}
+    assert again.total == Usage()
+    assert again.ask("baidu", REQUEST, Sender("กรุงเทพ"), characters=12) == "กรุงเทพ"
+    # Answered once, perhaps charged for twice; so there is room for less.
+    assert Ledger(tmp_path, **paid).in_doubt == again.in_doubt == {"baidu": expected}
+    assert again.total == expected
+    with pytest.raises(LimitError, match="characters to 36"):
+        Ledger(tmp_path, **paid).ask("baidu", {**REQUEST, "q": "首"}, Sender(), characters=12)
+
+
+def test_a_request_that_was_stopped_twice_counts_twice(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(tmp_path).ask("s", REQUEST, stopped(KeyboardInterrupt()), most_tokens=7)
+    assert Ledger(tmp_path).in_doubt == {"s": Usage(requests=2, output_tokens=14)}
+
+
+@pytest.mark.parametrize(
+    ("error", "doubtful"),
+    [
+        (IncompleteAnswerError("поздно"), True),
+        (ServiceError("54004"), False),
+        (SettingError("ключ"), False),
+        (LookupError("чужое"), False),
+    ],
+)
+def test_only_what_was_not_answered_to_its_end_is_in_doubt(tmp_path, error, doubtful):
+    ledger = Ledger(tmp_path)
+    with pytest.raises(type(error)):
+        ledger.ask("s", REQUEST, stopped(error), characters=3)
+    assert bool(ledger.in_doubt) == bool(Ledger(tmp_path).in_doubt) == doubtful
+
+
+def test_what_was_answered_or_is_free_leaves_no_doubt(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.ask("s", REQUEST, Sender(), characters=3)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.ask("wikidata", REQUEST, stopped(KeyboardInterrupt()))
+    assert ledger.in_doubt == Ledger(tmp_path).in_doubt == {}
+    assert not [*tmp_path.glob("*/*.sent")]
+
+
+def test_a_kill_between_an_answer_and_its_tidying_leaves_no_doubt(tmp_path):
+    ledger = Ledger(tmp_path)
+    kept = []
+
+    def send():
+        (path,) = tmp_path.glob("*/*.sent")
+        kept.append((path, path.read_bytes()))
+        return "北京"
+
+    ledger.ask("s", REQUEST, send, characters=3)
+    path, content = kept[0]
+    path.write_bytes(content)
+    assert Ledger(tmp_path).in_doubt == {}
