@@ -44,7 +44,7 @@ def find(paths: Iterable[str | Path]) -> Found:
     for path in map(Path, paths):
         before = len(found.runs), len(found.recipes)
         if path.is_file():
-            found.recipes[path.resolve()] = read_recipe_run(path)
+            found.recipes[path.resolve()] = _recipe(path)
         elif is_run(path):
             found.runs.setdefault(path.resolve(), path)
         else:
@@ -59,6 +59,16 @@ def find(paths: Iterable[str | Path]) -> Found:
             )
     _check_there_is_one(found)
     return found
+
+
+def _recipe(path: Path) -> RecipeRun:
+    try:
+        return read_recipe_run(path)
+    except DataError as error:
+        raise DataError(
+            f"{str(path)!r} does not say which runs belong to a recipe: {error.message}",
+            hint="name a folder of runs, or the recipe-NAME.json in it",
+        ) from None
 
 
 def _check_there_is_one(found: Found) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from memla.errors import DataError
+from memla.evaluation.downstream.reading import read_downstream
+from memla.evaluation.downstream.scores import DownstreamScore
 from memla.evaluation.observations import Observation
 from memla.evaluation.protocols.base import STAYS
 from memla.evaluation.results import CaseResult, Plan, RunFolder
@@ -131,6 +133,8 @@ class RunReading:
     environment: dict[str, str]
     wanted: int
     """Cases that there have to be in each source, once the run is finished."""
+    downstream: tuple[DownstreamScore, ...] = ()
+    """What was measured beside the edited facts."""
     collected: Collected | None = None
     """All values, where the run is to be compared with others."""
 
@@ -166,6 +170,7 @@ def read_for_report(
         seen=run.seen,
         environment={str(k): str(v) for k, v in _json(path / "environment.json", {}).items()},
         wanted=_wanted(run.plan, run.seen, _json(path / "case_ids.json", [])),
+        downstream=tuple(read_downstream(run)),
         collected=collected if keep_values else None,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memla.reports import differences, figures, papers, tables
+from memla.reports.damage import damage_sections
 from memla.reports.drawing import Figure
 from memla.reports.finding import find
 from memla.reports.groups import MINI_NOTE, Group, group_recipe, group_runs, is_ours
@@ -128,6 +129,9 @@ def _sections(group: Group) -> Iterator[Section]:
         maps = [(figures.heat_map(group, m), tables.matrix(group, m)) for m in group.metrics]
         yield Section("Every language", figures=tuple(maps))
     yield from _neurons(group)
+    told, drawn, measured = damage_sections(group)
+    if measured:
+        yield Section("What else the edits changed", told, tuple(drawn), tuple(measured))
     if cost := tables.costs(group):
         yield Section("Cost", tables=(cost,))
     failed = tables.failures(group)

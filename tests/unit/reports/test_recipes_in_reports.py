@@ -124,7 +124,9 @@ def test_a_recipe_without_a_run_is_told(make_run, make_recipe):
 def test_a_file_that_is_no_recipe_is_refused(tmp_path):
     path = tmp_path / "食谱.json"
     path.write_text('{"name": "x"}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"食谱\.json"):
+    with pytest.raises(
+        DataError, match=r"食谱\.json.*does not say which runs .*name a folder of runs"
+    ):
         make_report([path])
 
 
