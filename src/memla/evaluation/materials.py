@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from memla.benchmarks import Benchmark
+from memla.benchmarks import Benchmark, load_benchmark
 from memla.editors.base import Editor
 from memla.errors import DataError
 from memla.evaluation.downstream.material import Material, gather
@@ -51,7 +51,12 @@ class Materials:
         self.model = model
         self.benchmark = benchmark
         self._splits: dict[str, tuple[EditCase, ...]] = {}
-        self._selections: dict[tuple[str, bool, tuple[str, ...]], Selection] = {}
+        self._others: dict[str, tuple[EditCase, ...]] = {}
+        self._selections: dict[tuple[str, str | bool | None, tuple[str, ...]], Selection] = {}
+
+    @cached_property
+    def _everything(self) -> tuple[EditCase, ...]:
+        return self.benchmark.cases()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -76,9 +81,9 @@ class Materials:
                 hint=f"its splits: {sizes}",
             )
         ids = tuple(case.id for case in cases)
-        key = (plan.split, plan.use_references, ids)
+        key = (plan.split, plan.references if plan.use_references else False, ids)
         if key not in self._selections:
-            references = self._cases("train") if plan.use_references else ()
+            references = self._references(plan.references) if plan.use_references else ()
             self._selections[key] = Selection(cases, references)
         return self._selections[key]
 
@@ -93,7 +98,7 @@ class Materials:
         selection = self.select(plan)
         return gather(
             plan.downstream,
-            self.benchmark.cases(),
+            self._everything,
             languages=plan.target_languages or self.benchmark.card.languages,
             edited=selection.cases,
             references=selection.references,
@@ -128,6 +133,14 @@ class Materials:
             is_there = self.benchmark.card.sizes.get(split)
             self._splits[split] = tuple(self.benchmark.cases(split=split)) if is_there else ()
         return self._splits[split]
+
+    def _references(self, name: str | None) -> tuple[EditCase, ...]:
+        if name is None:
+            return self._cases("train")
+        if name not in self._others:
+            other = load_benchmark(name)
+            self._others[name] = other.cases(split="train" if "train" in other.card.sizes else None)
+        return self._others[name]
 
     def _check_languages(self, wanted: Iterable[str]) -> None:
         card = self.benchmark.card

@@ -77,7 +77,10 @@ class Plan(Record):
     question_prefixes: Literal["keep", "strip"] = "keep"
     """What becomes of the ``nq question:`` that some files have before locality questions."""
     use_references: bool = True
-    """Whether editors get the cases of the split ``train`` as references."""
+    """Whether editors get other facts as references."""
+    references: str | None = None
+    """Name or file of the benchmark whose facts they are: those of its split ``train``, or all if
+    it has none. None: the split ``train`` of the benchmark under test."""
     downstream: Downstream | None = None
     """What to measure beside the edited facts; needs a mode that has groups."""
 
@@ -140,9 +143,9 @@ class Plan(Record):
     @property
     def digest(self) -> str:
         """SHA-256 of the plan, in hexadecimal."""
-        # Plans keep the names they had before there were other modes, or anything downstream.
+        # Plans keep the names they had before there were these keys.
         without = {"mode", "group_size"} if self.mode == "single" else set()
-        without |= {"downstream"} if self.downstream is None else set()
+        without |= {key for key in ("downstream", "references") if getattr(self, key) is None}
         values = self.model_dump(mode="json", exclude=without)
         content = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()

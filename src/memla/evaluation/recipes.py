@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from memla.records import Record, Text, parse_record, read_text
 from memla.registry import unknown_name
 
 EVERY_EDITOR = "*"
-"""Stands for one variant of each registered editor."""
+"""Stands for one variant of each registered editor, but for those whose name another one has."""
 
 FILLED_IN = {"memla_version", "model_fingerprint", "cases_digest", "f1_tokenizer_digest"}
 """Keys of a plan that are no choice."""
@@ -171,10 +172,18 @@ class Recipe(Record):
         return named
 
     def _expanded(self) -> Iterator[_Single]:
+        single = [one for one in self.variants if not self._is_every(one)]
+        taken = {each.name for one in single for each in _singles(one, merged(self.plan, one.keys))}
         for variant in self.variants:
-            for editor in EDITORS if _editor(self.plan, variant) == EVERY_EDITOR else (None,):
-                keys = {"editor": editor} if editor else {}
-                yield from _singles(variant, merged(self.plan, variant.keys) | keys)
+            keys = merged(self.plan, variant.keys)
+            if variant in single:
+                yield from _singles(variant, keys)
+            else:
+                each = (_singles(variant, {**keys, "editor": editor}) for editor in EDITORS)
+                yield from (one for one in chain.from_iterable(each) if one.name not in taken)
+
+    def _is_every(self, variant: Variant) -> bool:
+        return variant.keys.get("editor", self.plan.get("editor")) == EVERY_EDITOR
 
 
 class _Single(Record):
@@ -185,10 +194,6 @@ class _Single(Record):
     setting: str | None = None
     value: Any = None
     is_plan_key: bool = False
-
-
-def _editor(shared: Mapping[str, Any], variant: Variant) -> object:
-    return variant.keys.get("editor", shared.get("editor"))
 
 
 def _singles(variant: Variant, keys: dict[str, Any]) -> Iterator[_Single]:
