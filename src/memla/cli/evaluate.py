@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from memla.cli.cluster import OnRay
 from memla.cli.evaluating import How, evaluate_plan
 from memla.cli.options import FormatOption, JsonOption, SetOption, parse_settings
 from memla.cli.recipes import evaluate_recipe
@@ -99,7 +100,14 @@ def evaluate(
         ),
     ] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="Default: float32.")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            help="cpu, cuda, cuda:1, mps; auto: as many GPUs as the model takes. Default: cpu, or"
+            " the GPUs of a cluster.",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Only for speed.")] = 64,
     out: Annotated[
         Path | None,
@@ -115,6 +123,22 @@ def evaluate(
         typer.Option(
             "--shard", metavar="I/N", help="Do this part of the cases; needs --out or a recipe."
         ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Do it on a Ray cluster: host:port, auto, or local to start one here.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="Parts on the cluster. Default: one for each GPU."),
+    ] = None,
+    gpus_per_shard: Annotated[
+        int | None,
+        typer.Option("--gpus-per-shard", min=1, help="GPUs that hold one model. Default: 1."),
     ] = None,
     as_json: JsonOption = False,
     json_progress: Annotated[
@@ -152,7 +176,8 @@ def evaluate(
         "dtype": dtype,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    how = How(out, shard, device, batch_size, as_json, json_progress)
+    on_ray = OnRay(ray, shards, gpus_per_shard)
+    how = How(out, shard, device, batch_size, as_json, json_progress, on_ray)
     _evaluate(recipe, given, tuple(only or ()), how)
 
 

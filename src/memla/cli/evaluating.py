@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memla.cli import evaluation_tables, output, progress
+from memla.cli.cluster import OnRay, connected
 from memla.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from memla.benchmarks import Benchmark
+    from memla.evaluation.recipe_runs import Workplace
     from memla.evaluation.results import Plan
     from memla.evaluation.shards import Shard
     from memla.evaluation.summary import Run
@@ -24,19 +27,22 @@ class How:
 
     out: Path | None
     shard: str | None
-    device: str
+    device: str | None
     batch_size: int
     as_json: bool
     json_progress: bool
+    on_ray: OnRay
 
     def part(self, out: Path | None) -> Shard | None:
         """The shard to do; None: all.
 
         Raises:
-            SettingError: There is no such shard, or no folder to keep it in.
+            SettingError: There is no such shard, or no folder to keep it in, or it does not go
+                with a cluster.
         """
         from memla.evaluation.shards import Shard
 
+        self.on_ray.check(out=out, shard=self.shard)
         if self.shard is not None and out is None:
             raise SettingError(
                 "--shard has nowhere to keep its part", hint="name a folder with --out"
@@ -47,20 +53,18 @@ class How:
 def evaluate_plan(plan: Plan, how: How) -> None:
     """Make one run and show it."""
     part = how.part(how.out)
-    with output.status("loading ..."):
-        from memla.benchmarks import load_benchmark
-        from memla.cli.loading import load
-        from memla.evaluation import runner, summary
+    with ExitStack() as stack:
+        with output.status("loading ..."):
+            from memla.benchmarks import load_benchmark
+            from memla.evaluation import summary
 
-        data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
-        note_unusable(plan.source_languages, data)
-        loaded = load(plan.model, revision=plan.revision, dtype=plan.dtype, device=how.device)
-    with progress.shown(plan, as_json=how.json_progress) as shown:
-        run = runner.evaluate(
+            data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
+            note_unusable(plan.source_languages, data)
+            place = stack.enter_context(_workplace(plan, how, data))
+        shown = stack.enter_context(progress.shown(plan, as_json=how.json_progress))
+        run = place.evaluate(
             plan,
             out=how.out,
-            model=loaded,
-            benchmark=data,
             batch_size=how.batch_size,
             shard=part,
             on_score=shown.on_score if shown else None,
@@ -73,6 +77,21 @@ def evaluate_plan(plan: Plan, how: How) -> None:
     else:
         output.write(*evaluation_tables.tables(run, cells))
     note_failures(run)
+
+
+@contextmanager
+def _workplace(plan: Plan, how: How, data: Benchmark) -> Iterator[Workplace]:
+    """The cluster, or this machine with the plan's model."""
+    if how.on_ray.address is not None and how.out is not None:
+        with connected(how.on_ray, how.out, how.device) as place:
+            yield place
+        return
+    from memla.cli.loading import load
+    from memla.evaluation.recipe_runs import Shelf
+
+    device = how.device or "cpu"
+    model = load(plan.model, revision=plan.revision, dtype=plan.dtype, device=device)
+    yield Shelf(lambda _: model, lambda _: data)
 
 
 def note_unusable(sources: Sequence[str], data: Benchmark) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from memla.cli import output, progress
+from memla.cli.cluster import connected
 from memla.cli.evaluating import How, note_failures, note_unusable
 from memla.cli.recipe_tables import tables
 from memla.errors import SettingError
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from memla.benchmarks import Benchmark
-    from memla.evaluation.recipe_runs import Outcome, Shelf
+    from memla.evaluation.recipe_runs import Outcome, Workplace
     from memla.evaluation.recipes import NamedPlan, Recipe
     from memla.evaluation.results import Plan
+    from memla.evaluation.shards import Shard
     from memla.evaluation.summary import Cell
     from memla.models.language_model import LanguageModel
 
@@ -38,8 +41,12 @@ def evaluate_recipe(
                 hint="choose variants with --only; they are: " + ", ".join(recipe.variant_names),
             )
     out = how.out or Path("runs") / recipe.name
-    shelf, plans = _prepared(recipe, options, only, how, out)
-    outcomes = list(_carried_out(shelf, plans, how, out))
+    part = how.part(out)
+    with ExitStack() as stack:
+        with output.status("loading ..."):
+            place = stack.enter_context(_workplace(how, out))
+            plans = _prepared(recipe, options, only, place, out)
+        outcomes = list(_carried_out(place, plans, how, out, part))
     cells = [_cells(one) for one in outcomes]
     if how.as_json:
         output.write_json(_as_json(recipe, outcomes, cells))
@@ -53,35 +60,45 @@ def evaluate_recipe(
 
 
 def _prepared(
-    recipe: Recipe, options: Mapping[str, Any], only: Sequence[str], how: How, out: Path
-) -> tuple[Shelf, list[NamedPlan]]:
-    """Models and benchmarks, and the plans to carry out, all of them looked over."""
-    with output.status("loading ..."):
-        from memla.benchmarks import load_benchmark
-        from memla.cli.loading import load
-        from memla.evaluation import recipe_runs
+    recipe: Recipe, options: Mapping[str, Any], only: Sequence[str], place: Workplace, out: Path
+) -> list[NamedPlan]:
+    """The plans to carry out, all of them looked over."""
+    from memla.evaluation import recipe_runs
 
-        def benchmark_of(plan: Plan) -> Benchmark:
-            data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
-            note_unusable(plan.source_languages, data)
-            return data
+    chosen = recipe_runs.choose(recipe, only)
+    plans = recipe_runs.prepare(recipe, place, options)
+    recipe_runs.write_recipe_run(recipe, plans, out)
+    return [one for one in plans if one.variant in chosen]
 
-        def model_of(plan: Plan) -> LanguageModel:
-            return load(plan.model, revision=plan.revision, dtype=plan.dtype, device=how.device)
 
-        chosen = recipe_runs.choose(recipe, only)
-        shelf = recipe_runs.Shelf(model_of, benchmark_of)
-        plans = recipe_runs.prepare(recipe, shelf, options)
-        recipe_runs.write_recipe_run(recipe, plans, out)
-    return shelf, [one for one in plans if one.variant in chosen]
+@contextmanager
+def _workplace(how: How, out: Path) -> Iterator[Workplace]:
+    """The cluster, or this machine with models and benchmarks."""
+    if how.on_ray.address is not None:
+        with connected(how.on_ray, out, how.device) as place:
+            yield place
+        return
+    from memla.benchmarks import load_benchmark
+    from memla.cli.loading import load
+    from memla.evaluation.recipe_runs import Shelf
+
+    def benchmark_of(plan: Plan) -> Benchmark:
+        data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
+        note_unusable(plan.source_languages, data)
+        return data
+
+    def model_of(plan: Plan) -> LanguageModel:
+        device = how.device or "cpu"
+        return load(plan.model, revision=plan.revision, dtype=plan.dtype, device=device)
+
+    yield Shelf(model_of, benchmark_of)
 
 
 def _carried_out(
-    shelf: Shelf, plans: Sequence[NamedPlan], how: How, out: Path
+    shelf: Workplace, plans: Sequence[NamedPlan], how: How, out: Path, part: Shard | None
 ) -> Iterator[Outcome]:
     from memla.evaluation.recipe_runs import carry_out
 
-    part = how.part(out)
     for number, named in enumerate(plans, start=1):
         place = progress.Place(number, len(plans), named.variant, named.source)
         with progress.shown(named.plan, as_json=how.json_progress, place=place) as shown:

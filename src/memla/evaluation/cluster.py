@@ -11,7 +11,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -79,8 +79,8 @@ class Cluster:
         ray: Ray's module, connected.
     """
 
-    def __init__(self, ray: ModuleType) -> None:
-        self._ray: Any = ray
+    def __init__(self, ray: Any) -> None:  # noqa: ANN401
+        self._ray = ray
 
     def workers(self, *, device: str | None = None, gpus_per_shard: int = 1) -> Workers:
         """What a shard gets: GPUs, if the cluster has some and no other device is named.
@@ -109,20 +109,22 @@ class Cluster:
             device or ("cuda" if gpus_per_shard == 1 else "auto"), gpus_per_shard, at_once
         )
 
-    def resolve(self, plan: Plan, *, out: str | Path, workers: Workers | None = None) -> Plan:
-        """The plan as its run has it, worked out on a worker; nothing is edited.
+    def resolve(self, plan: Plan, *, out: str | Path) -> Plan:
+        """The plan as its run has it, worked out on the CPU of a worker; nothing is edited.
 
         Args:
             plan: What is to be done.
             out: Folder of runs, on a disk that all machines share.
-            workers: What the worker gets; see :meth:`workers`.
 
         Raises:
             MemlaError: The plan cannot be carried out there.
         """
-        workers = workers or self.workers()
-        with _job(plan, Path(out), workers.device, 1) as job:
-            return self._resolved(job, workers)
+        with _job(plan, Path(out), "cpu", 1) as job:
+            task = self._task(resolve_there, 0, "memla plan").remote(job)
+            answer: Plan | MemlaError = self._answer(task, "the plan")
+        if isinstance(answer, MemlaError):
+            raise answer
+        return answer
 
     def evaluate(
         self,
@@ -155,36 +157,28 @@ class Cluster:
         workers = workers or self.workers()
         count = n_shards or min(workers.at_once, plan.limit or workers.at_once)
         shards = [Shard(number, count) for number in range(1, count + 1)]
+        if plan.model_fingerprint is None or plan.cases_digest is None:
+            plan = self.resolve(plan, out=out)
+        folder = RunFolder(Path(out) / plan.run_name)
+        watch = RunWatch(folder, on_score, on_progress)
         with _job(plan, Path(out), workers.device, batch_size) as job:
-            plan = self._resolved(job, workers)
-            job = replace(job, plan=plan.model_dump(mode="json"))
-            folder = RunFolder(Path(job.out) / plan.run_name)
-            watch = RunWatch(folder, on_score, on_progress)
             tasks = {
-                self._task(carry_out_there, workers, f"memla {shard}").remote(job, shard): shard
+                self._task(carry_out_there, workers.gpus, f"memla {shard}").remote(
+                    job, shard
+                ): shard
                 for shard in shards
             }
             self._wait(tasks, watch.look)
         return checked(read_run(merge_in_place(folder.path)))
 
-    def _resolved(self, job: Job, workers: Workers) -> Plan:
-        task = self._task(resolve_there, workers, "memla plan").remote(job)
-        try:
-            answer: Plan | MemlaError = self._answer(task, "the plan")
-        finally:
-            self._ray.cancel(task, force=True)
-        if isinstance(answer, MemlaError):
-            raise answer
-        return answer
-
-    def _task(self, function: Callable[..., object], workers: Workers, name: str) -> Any:  # noqa: ANN401
+    def _task(self, function: Callable[..., object], gpus: int, name: str) -> Any:  # noqa: ANN401
         task = self._ray.remote(function)
         return task.options(
             num_cpus=1,
-            num_gpus=workers.gpus,
+            num_gpus=gpus,
             max_retries=RETRIES,
             name=name,
-            scheduling_strategy="SPREAD",
+            scheduling_strategy="SPREAD" if gpus else "DEFAULT",
         )
 
     def _wait(self, tasks: Mapping[Any, Shard], look: Callable[[], None]) -> None:
@@ -258,7 +252,7 @@ def _connect(ray: Any, address: str) -> None:  # noqa: ANN401
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
-    hint = "`ray status` shows a cluster of this machine; 'local' starts one here"
+    hint = "`ray status` shows a cluster of this machine; --ray local starts one here"
     try:
         _knock(address)
         ray.init(address=address, **options)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from memla.benchmarks import Benchmark
 from memla.editors.base import Editor
@@ -21,6 +21,28 @@ from memla.evaluation.summary import Run
 from memla.models.language_model import LanguageModel
 from memla.records import write_atomically
 from memla.registry import unknown_name
+
+
+@runtime_checkable
+class Workplace(Protocol):
+    """Where plans are looked over and carried out: this machine, or a cluster."""
+
+    def resolve(self, plan: Plan, editor: Editor, /) -> Plan:
+        """The plan with everything in it that its names stand for."""
+        ...
+
+    def evaluate(
+        self,
+        plan: Plan,
+        *,
+        out: Path | None,
+        batch_size: int = 64,
+        shard: Shard | None = None,
+        on_score: ScoreCallback | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Run:
+        """Carry out a plan, or what is left of it; see `runner.evaluate`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -52,6 +74,31 @@ class Shelf:
             self._materials[key] = Materials(self._models[weights], self._benchmarks[cases])
         return self._materials[key]
 
+    def resolve(self, plan: Plan, editor: Editor, /) -> Plan:
+        """The plan with everything in it that its names stand for."""
+        return self.materials(plan).resolve(plan, editor)
+
+    def evaluate(
+        self,
+        plan: Plan,
+        *,
+        out: Path | None,
+        batch_size: int = 64,
+        shard: Shard | None = None,
+        on_score: ScoreCallback | None = None,
+        on_progress: ProgressCallback | None = None,
+    ) -> Run:
+        """Carry out a plan, or what is left of it; see `runner.evaluate`."""
+        return evaluate(
+            plan,
+            out=out,
+            materials=self.materials(plan),
+            batch_size=batch_size,
+            shard=shard,
+            on_score=on_score,
+            on_progress=on_progress,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -78,13 +125,13 @@ def choose(recipe: Recipe, only: Sequence[str]) -> frozenset[str]:
 
 
 def prepare(
-    recipe: Recipe, shelf: Shelf, overrides: Mapping[str, Any] | None = None
+    recipe: Recipe, shelf: Workplace, overrides: Mapping[str, Any] | None = None
 ) -> list[NamedPlan]:
     """Every plan of a recipe as its run will have it; nothing is edited.
 
     Args:
         recipe: The recipe.
-        shelf: Where models and benchmarks are.
+        shelf: Where models and benchmarks are: this machine's or a cluster.
         overrides: Keys of a plan that count more than what the recipe says.
 
     Raises:
@@ -135,7 +182,7 @@ def write_recipe_run(recipe: Recipe, plans: Sequence[NamedPlan], out: Path) -> P
 
 def carry_out(
     named: NamedPlan,
-    shelf: Shelf,
+    shelf: Workplace,
     out: Path,
     *,
     batch_size: int = 64,
@@ -151,10 +198,9 @@ def carry_out(
         MemlaError: The run cannot be made or written.
     """
     try:
-        run = evaluate(
+        run = shelf.evaluate(
             named.plan,
             out=out,
-            materials=shelf.materials(named.plan),
             batch_size=batch_size,
             shard=shard,
             on_score=on_score,
@@ -170,10 +216,9 @@ def _editor(named: NamedPlan) -> Editor:
         return make_editor(named.plan)
 
 
-def _resolved(named: NamedPlan, editor: Editor, shelf: Shelf) -> NamedPlan:
-    materials = shelf.materials(named.plan)
+def _resolved(named: NamedPlan, editor: Editor, shelf: Workplace) -> NamedPlan:
     with _telling(named):
-        return named.model_copy(update={"plan": materials.resolve(named.plan, editor)})
+        return named.model_copy(update={"plan": shelf.resolve(named.plan, editor)})
 
 
 @contextmanager
