@@ -223,6 +223,18 @@ def test_a_dry_run_sends_and_writes_nothing(memla, config, services, tmp_path):
     assert not (tmp_path / "builds").exists()
 
 
+def test_an_estimate_is_within_two_times_of_what_is_used(config, tmp_path):
+    text = config.read_text(encoding="utf-8").replace('["P36", "P35"]', '["P35", "P19", "P27"]')
+    config.write_text(text, encoding="utf-8")
+    plans = {one.stage: one.estimate for one in pipeline.plan(read_config(config), tmp_path / "b")}
+    used = built(config, tmp_path / "b").manifest.used
+    asked = used["wikidata"].requests + used["wikidata-names"].requests
+    assert asked / 2 <= plans["triples"].requests <= 2 * asked
+    translated = used["baidu"]
+    assert translated.characters / 2 <= plans["translate"].characters <= 2 * translated.characters
+    assert translated.requests / 2 <= plans["translate"].requests <= 2 * translated.requests
+
+
 def test_a_limit_makes_a_smaller_set(memla, config):
     done = memla("dataset", "build", config, "--limit", "3", "--json")
     assert done.status == 0, done.err

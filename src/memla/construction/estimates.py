@@ -22,8 +22,12 @@ DRAFTED_AGAIN = 0.3
 """Share of drafts that are sent back once."""
 TEXTS_OF_AN_EDIT = 5
 """Prompt, two paraphrases, neighbours' prompt, one question."""
+TEXTS_OF_A_RELATION = 3
+"""Prompt, which is the neighbours', too, and two paraphrases."""
 LENGTH_OF_A_TEXT = 60
 """Characters."""
+CHARACTERS_AT_ONCE = {"chat": 1200, "deepl": 3000, "libretranslate": 2000}
+"""Of one request, where the settings do not say."""
 
 
 def estimate(stage: str, config: BuildConfig, relations: Relations, folder: BuildFolder) -> Usage:
@@ -79,17 +83,18 @@ def _translation(
     others = [language for language in config.dataset.languages if language != "en"]
     if settings.backend == "none":
         return Usage()
-    texts = 0
+    at_once = CHARACTERS_AT_ONCE.get(settings.backend, settings.characters_per_request)
+    characters = requests = 0
     for language in others:
         if settings.mode == "text" or config.drafts.drafter == "chat":
             # Models write each text anew, so that no two edits share a template.
-            texts += edits * TEXTS_OF_AN_EDIT
+            texts = edits * TEXTS_OF_AN_EDIT
         else:
             lacking = sum(language not in one.templates for one in relations.values())
             # Questions join relations; most pairs do not occur.
-            texts += lacking * (TEXTS_OF_AN_EDIT + len(relations) // 2) * examples
-    characters = texts * LENGTH_OF_A_TEXT
-    requests = ceil(characters / settings.characters_per_request)
+            texts = lacking * (TEXTS_OF_A_RELATION + len(relations) // 2) * examples
+        characters += texts * LENGTH_OF_A_TEXT
+        requests += ceil(texts * LENGTH_OF_A_TEXT / at_once)
     if settings.backend == "chat":
         used = Usage(requests=requests, input_tokens=characters // 2, output_tokens=characters // 2)
     elif settings.backend == "local":
