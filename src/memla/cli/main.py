@@ -18,6 +18,7 @@ from memla.cli import (
     compare,
     dataset,
     demo,
+    downstream,
     edit,
     evaluate,
     listing,
@@ -36,9 +37,11 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
 QUIET = {
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
 }
@@ -153,6 +156,7 @@ app.command("locate")(locate.locate)
 app.command("statistics")(statistics.statistics)
 app.command("trace")(trace.trace)
 app.command("evaluate")(evaluate.evaluate)
+app.command("downstream")(downstream.downstream)
 app.command("merge")(merge.merge)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)

@@ -32,7 +32,7 @@ def test_help_answers_at_once_and_loads_no_torch():
     "command",
     [
         *("demo", "edit", "ask", "locate", "evaluate", "editors", "benchmarks", "protocols"),
-        *("models", "dataset", "report", "compare"),
+        *("models", "dataset", "report", "compare", "downstream"),
     ],
 )
 def test_every_command_explains_itself(memla, command):
