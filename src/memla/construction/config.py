@@ -76,6 +76,10 @@ def read_config(path: Path) -> BuildConfig:
 def _complaint(error: ValidationError) -> tuple[str, str]:
     """What is wrong, and the way out; the value of an unknown key may be a secret."""
     first = error.errors(include_url=False)[0]
+    if first["type"] == "missing":
+        *sections, key = (str(part) for part in first["loc"])
+        wanted = _section(sections).model_fields[key].description or f"add a section [{key}]"
+        return f"{'.'.join((*sections, key))} is missing", " ".join(wanted.split())
     if first["type"] != "extra_forbidden":
         return describe_validation(error), "the guide to building a benchmark lists all settings"
     *sections, key = (str(part) for part in first["loc"])

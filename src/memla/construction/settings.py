@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from memla.construction.usage import Price
 from memla.errors import SettingError
@@ -36,7 +37,13 @@ Variable = Annotated[str, AfterValidator(_variable)]
 """Name of the environment variable that holds a key; empty: the service needs none."""
 
 
-class DatasetSettings(Record):
+class Section(Record):
+    """A part of the settings; TOML's ``inf`` and ``nan`` are no numbers in it."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class DatasetSettings(Section):
     """What is to be built."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -63,12 +70,18 @@ class DatasetSettings(Record):
     @field_validator("splits")
     @classmethod
     def _whole(cls, values: dict[str, float]) -> dict[str, float]:
+        for name in values:
+            # Files are called after them.
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise SettingError(
+                    f"dataset.splits has {name!r}", hint="letters, digits, underscores and dashes"
+                )
         if any(share < 0 for share in values.values()) or abs(sum(values.values()) - 1) > 1e-6:
             raise SettingError(f"dataset.splits are {values}", hint="give shares that add up to 1")
         return values
 
 
-class WikidataSettings(Record):
+class WikidataSettings(Section):
     """Where facts come from, and which."""
 
     contact: str = Field(min_length=3)
@@ -125,7 +138,7 @@ class WikidataSettings(Record):
         return value
 
 
-class DraftSettings(Record):
+class DraftSettings(Section):
     """Who writes the English texts."""
 
     drafter: Literal["templates", "chat"] = "templates"
@@ -163,7 +176,7 @@ class DraftSettings(Record):
         )
 
 
-class TranslationSettings(Record):
+class TranslationSettings(Section):
     """How texts get into the other languages."""
 
     mode: Literal["templates", "text"] = "templates"
@@ -220,7 +233,7 @@ class TranslationSettings(Record):
         )
 
 
-class ReleaseSettings(Record):
+class ReleaseSettings(Section):
     """What the release says of itself."""
 
     title: Text = ""
@@ -235,6 +248,17 @@ class ReleaseSettings(Record):
     """BibTeX or a sentence."""
     version: str = Field(default="1.0.0", min_length=1)
     """Version of the data."""
-    snapshot: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
+    snapshot: str = Field(default="")
     """Day on which the facts were asked for, or of the dump behind the endpoint: ``2026-11-21``.
     It goes on the card; memla writes no date of its own, so that two runs give the same bytes."""
+
+    @field_validator("snapshot")
+    @classmethod
+    def _a_day(cls, value: str) -> str:
+        try:
+            known = not value or date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            known = False
+        if not known:
+            raise SettingError(f"release.snapshot is {value!r}", hint="a day, such as 2026-11-21")
+        return value

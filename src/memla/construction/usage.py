@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from memla.records import Record
 
@@ -60,6 +60,8 @@ class Price(Record):
 
 class Limits(Record):
     """Bounds of one build, all services and all its runs together; a request beyond is not sent."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     requests: int | None = Field(default=50_000, ge=0)
     """Most requests that are answered; Wikidata's count."""

@@ -44,6 +44,12 @@ def test_languages_are_put_in_order_with_english_first(tmp_path):
         (GOOD + '[drafts]\ndrafter = "chat"\n', "drafts.model is empty"),
         (GOOD + '[translation]\nmode = "text"\n', "needs a translator"),
         (GOOD.replace("\n[w", "\nsplits = {train = 0.5}\n[w"), "dataset.splits"),
+        (GOOD.replace("\n[w", '\nsplits = {"../试" = 1.0}\n[w'), "dataset.splits has '../试'"),
+        (GOOD.replace("\n[w", "\nsplits = {train = nan}\n[w"), "dataset.splits"),
+        (GOOD.replace("\n[w", "\nspare = inf\n[w"), "dataset.spare"),
+        (GOOD + "[limits]\ncost = nan\n", "limits.cost"),
+        (GOOD + '[release]\nsnapshot = "2026-13-45"\n', "release.snapshot"),
+        ('[dataset]\nname = "x"\n[wikidata]\nshards = 4\n', "wikidata.contact is missing"),
         (GOOD + "[", "not TOML"),
     ],
 )
@@ -52,6 +58,15 @@ def test_a_setting_that_cannot_be_is_named(text, message, tmp_path):
         config_of(tmp_path, text)
     assert message in caught.value.message
     assert caught.value.hint or "TOML" in message
+
+
+def test_a_missing_contact_is_asked_for_with_the_reason(tmp_path):
+    with pytest.raises(SettingError) as caught:
+        config_of(tmp_path, GOOD.replace("contact", "# я:"))
+    assert "the operators ask for it" in caught.value.hint
+    with pytest.raises(SettingError) as caught:
+        config_of(tmp_path, GOOD.partition("[wiki")[0])
+    assert caught.value.hint == "add a section [wikidata]"
 
 
 def test_a_misspelt_setting_is_told_the_right_one(tmp_path):
