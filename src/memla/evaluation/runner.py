@@ -143,11 +143,7 @@ class _Job:
             done_after_all = {(one.case, one.source) for one in folder.after_all()}
         needed = done & done_after_all if self.plan.mode == "sequential" else done
         book = self._book(folder, report)
-        todo = [
-            group
-            for group in self.groups
-            if not needed.issuperset(group.keys) or (book is not None and not book.is_done(group))
-        ]
+        todo = self._left(needed, book, folder)
         keys = [key for group in self.groups for key in group.keys]
         counts = {"edits": len(done.intersection(keys)), "after all": 0}
         counts["after all"] = len(done_after_all.intersection(keys))
@@ -169,6 +165,18 @@ class _Job:
         for group in todo:
             bench.edit(group, done, done_after_all, _kept_edits(folder, group), emit)
         return Run(self.plan, folder, tuple(kept), () if book is None else tuple(book.kept))
+
+    def _left(
+        self, done: set[tuple[str, str]], book: DamageBook | None, folder: RunFolder | None
+    ) -> list[Group]:
+        """The groups that are not through."""
+        left = []
+        for group in self.groups:
+            if not done.issuperset(group.keys) or (book is not None and not book.is_done(group)):
+                left.append(group)
+            elif self.plan.mode == "sequential":
+                _kept_edits(folder, group).drop()  # a process may have ended just before it did
+        return left
 
     def _book(self, folder: RunFolder | None, report: ProgressCallback) -> DamageBook | None:
         if self.others is None:

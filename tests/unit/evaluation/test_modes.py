@@ -136,6 +136,21 @@ def test_a_sequence_is_taken_up_without_making_its_edits_again(
     assert not any((run.folder.path / "sequences").glob("*")), "edits are not kept for good"
 
 
+def test_edits_of_a_sequence_that_is_through_go_when_it_is_seen_again(run_plan, many, tmp_path):
+    folder = run_plan(plan("sequential", 11), benchmark=many, out=tmp_path).folder.path
+
+    def stop(phase, done, _):
+        if (phase, done) == ("after all", 11):
+            raise InterruptError
+
+    (folder / "after_all.jsonl").unlink()
+    with pytest.raises(InterruptError):
+        run_plan(plan("sequential", 11), benchmark=many, out=tmp_path, on_progress=stop)
+    assert any((folder / "sequences").glob("*"))
+    run_plan(plan("sequential", 11), benchmark=many, out=tmp_path)
+    assert not any((folder / "sequences").glob("*"))
+
+
 def test_a_kept_edit_that_is_damaged_is_made_again(run_plan, many, tmp_path, shake):
     def stop(phase, done, _):
         if phase == "edits" and done == 3:
