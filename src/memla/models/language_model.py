@@ -148,7 +148,7 @@ class LanguageModel:
             use_cache=past_key_values is not None,
             **positions,
         )
-        return cast("Tensor", output.last_hidden_state)
+        return cast("Tensor", output.last_hidden_state).to(ids.device)
 
     def final_logits(self, hidden: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch vocab"]:
         """Logits of hidden states that have been through the final norm already.
@@ -156,7 +156,7 @@ class LanguageModel:
         The head, then the model's own scaling and soft cap. ``width`` is ``d_model``, except in
         models with a projection before the head.
         """
-        logits = self._part(self.model, self.architecture.head)(hidden)
+        logits = self._part(self.model, self.architecture.head)(hidden).to(hidden.device)
         config = self.model.config.get_text_config()
         if (scale := getattr(config, "logit_scale", None)) is not None:
             logits = logits * scale

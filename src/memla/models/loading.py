@@ -6,7 +6,7 @@ checkpoint is run only when the caller asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +20,7 @@ from transformers.utils import logging
 from memla import bundled
 from memla.errors import ModelError, UnsupportedArchitectureError
 from memla.models.language_model import LanguageModel
+from memla.models.placement import check_placement, parse_placement
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -47,7 +48,7 @@ def load_model(
     *,
     revision: str | None = None,
     dtype: str | torch.dtype = "float32",
-    device: str = "cpu",
+    device: str | Mapping[str, str | int] = "cpu",
     trust_remote_code: bool = False,
 ) -> LanguageModel:
     """Load a model with its tokenizer, ready to be read and edited.
@@ -57,24 +58,31 @@ def load_model(
             folder of that name comes first.
         revision: Branch, tag or commit on the hub.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``auto`` spreads the blocks over all GPUs,
+            for a model larger than one; or the device of each part by its path in the model.
         trust_remote_code: Whether to run Python code that comes with the checkpoint.
 
     Raises:
         ModelError: It cannot be found or fetched, has no safetensors, no fast tokenizer or no
             decoder, or the dtype or device cannot be.
+        MissingExtraError: It is to be spread over devices, and accelerate is not installed.
         UnsupportedArchitectureError: Its parts cannot be found, or it is a mixture of experts.
     """
     torch_dtype = parse_dtype(dtype)
-    torch_device = parse_device(device)
+    place = parse_placement(device)
     source, name = _source(name_or_path)
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     with _quiet():
         config = _config(source, name, options)
         tokenizer = _tokenizer(source, name, options)
-        model = _weights(source, name, options | {"config": config, "dtype": torch_dtype})
+        options |= {"config": config, "dtype": torch_dtype}
+        if not isinstance(place, torch.device):
+            options["device_map"] = place
+        model = _weights(source, name, options)
     loaded = LanguageModel(model, tokenizer, name=name)
-    loaded.model.to(device=torch_device)
+    if isinstance(place, torch.device):
+        loaded.model.to(device=place)
+    check_placement(loaded.model)
     verify(loaded)
     return loaded
 
@@ -88,24 +96,6 @@ def parse_dtype(dtype: str | torch.dtype) -> torch.dtype:
     found = DTYPES.get(dtype.removeprefix("torch.")) if isinstance(dtype, str) else dtype
     if found is None or found not in DTYPES.values():
         raise ModelError(f"dtype {dtype!r} cannot be", hint=f"choose one of {', '.join(DTYPES)}")
-    return found
-
-
-def parse_device(device: str) -> torch.device:
-    """The torch device of a name, if this machine has it.
-
-    Raises:
-        ModelError: There is no such device.
-    """
-    try:
-        found = torch.device(device)
-        torch.empty(1, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(
-            f"device {device!r} is not on this machine", hint="cpu always is"
-        ) from error
-    if found.type == "meta":
-        raise ModelError(f"device {device!r} holds no weights", hint="choose cpu or cuda")
     return found
 
 
