@@ -70,7 +70,7 @@ def parse_language(code: str) -> str:
     Raises:
         UnknownNameError: There is no such language; the message suggests the nearest.
     """
-    found = find_language(code)
+    found = LANGUAGES.get(code) or find_language(code)
     if found is None:
         near = [known for known in LANGUAGES if code.strip().lower()[:2] == known]
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -150,6 +150,7 @@ _SINGLE = _UNSPACED + r"\p{scx=Hang}"
 _UNITS_AND_SYLLABLES = regex.compile(rf"(?=[{_SINGLE}])\X|(?:(?![{_SINGLE}])\S)+")
 
 
+@lru_cache(maxsize=8192)
 def normalize_answer(text: str) -> str:
     """The text without what does not make it another answer: form, case, punctuation, spacing.
 

@@ -124,4 +124,6 @@ def overlap_product(predicted: Sequence[Hashable], gold: Sequence[Hashable]) -> 
 
 
 def _common(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
+    if first == second:
+        return len(first)
     return (Counter(first) & Counter(second)).total()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from pydantic import ValidationError
+
 from memla.errors import DataError
-from memla.records import Record, RecordType, json_lines, parse_record
+from memla.records import Record, RecordType, describe_validation, json_lines
 
 BLOCK = 1 << 20
 """Bytes that are looked through at once for the last end of a line."""
@@ -24,10 +25,13 @@ def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
     """
     for where, _, line in whole_lines(path):
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON: {error}") from None
-        yield parse_record(kind, value, where)
+            record = kind.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                raise DataError(f"{where}: not JSON: {first['ctx']['error']}") from None
+            raise DataError(f"{where}: {describe_validation(error)}") from None
+        yield record
 
 
 def whole_lines(path: Path) -> Iterator[tuple[str, int, bytes]]:

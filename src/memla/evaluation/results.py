@@ -15,7 +15,7 @@ from memla.evaluation.downstream.scores import Checkpoint
 from memla.evaluation.locks import HeldElsewhereError, locked
 from memla.evaluation.observations import Observation
 from memla.evaluation.plans import JOINT, Plan, source_parts
-from memla.evaluation.protocols import Seen
+from memla.evaluation.protocols import Finding, Seen
 from memla.evaluation.record_files import append_records, drop_unfinished_line, read_records
 from memla.evaluation.shards import Shard
 from memla.facts import ProbeKind
@@ -80,14 +80,18 @@ class CaseResult(Record):
     ``before``: the model stayed as it was, which in a sequence is as earlier edits left it.
     Conditions are asked before the edit alone, and stand here as they were."""
 
-    def scores(self, plan: Plan) -> Iterator[Score]:
+    def findings(self, plan: Plan) -> Iterator[Finding]:
         """Each value that the plan's protocol computes of the case."""
         if self.after is None:
             return
         pairs = zip(self.before, self.after, strict=True)
         seen = [Seen(number, before, after) for number, (before, after) in enumerate(pairs)]
+        yield from plan.definition().findings(seen, plan)
+
+    def scores(self, plan: Plan) -> Iterator[Score]:
+        """The same with all that says what it is of."""
         moment = AFTER_ALL if self.is_after_all else ""
-        for found in plan.definition().findings(seen, plan):
+        for found in self.findings(plan):
             yield Score(
                 case=self.case,
                 probe=found.number,

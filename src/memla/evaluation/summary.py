@@ -14,7 +14,7 @@ from memla.errors import DataError
 from memla.evaluation.bootstrap import Bootstrap, Samples, interval
 from memla.evaluation.derivation import Table, derive
 from memla.evaluation.downstream.scores import Checkpoint
-from memla.evaluation.protocols import Protocol
+from memla.evaluation.protocols import Finding, Protocol
 from memla.evaluation.results import AFTER_ALL, CaseResult, Plan, RunFolder, Score, source_parts
 from memla.records import Record
 
@@ -112,16 +112,18 @@ class _Source:
     later: set[str] = field(default_factory=set)
     """Cases that were looked at after all edits too."""
 
-    def add(self, score: Score) -> None:
-        self.cases.add(score.case)
-        metric = score.metric.removesuffix(AFTER_ALL)
-        moments = [(self.after, score.value), (self.before, score.before)]
-        if metric != score.metric:
-            self.later.add(score.case)
-            moments = [(self.after_all, score.value)]
-        for values, value in moments:
-            by_case = values.setdefault(metric, {}).setdefault(score.target, {})
-            by_case.setdefault(score.case, []).append(value)
+    def add(self, result: CaseResult, findings: Iterable[Finding]) -> None:
+        case, is_late = result.case, result.is_after_all
+        for found in findings:
+            (self.later if is_late else self.cases).add(case)
+            _put(self.after_all if is_late else self.after, found, case, found.value)
+            if not is_late:
+                _put(self.before, found, case, found.before)
+
+
+def _put(values: Values, found: Finding, case: str, value: float) -> None:
+    by_case = values.setdefault(found.metric, {}).setdefault(found.target, {})
+    by_case.setdefault(case, []).append(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,8 @@ class Collected:
 def collect(run: Run) -> Collected:
     """Read the scores of a run once, for several tables or comparisons."""
     sources = {source: _Source() for source in run.plan.source_languages}
-    for score in run.scores():
-        sources[score.source].add(score)
+    for result in chain(run.results(), run.after_all()):
+        sources[result.source].add(result, result.findings(run.plan))
     return Collected(run.plan, sources)
 
 

@@ -151,8 +151,7 @@ def _table(group: Group, quantity: Quantity, courses: Sequence[Course]) -> Table
         ]
         rows.append((Entry(course.method.label), Entry(source_name(course.source)), *shown))
     return Table(
-        f"{_capital(quantity.title)}, before and after some edits"
-        f"{_about(group, quantity, courses)}",
+        f"{_heading(quantity)}, before and after some edits{_about(group, quantity, courses)}",
         ("editor", "edited in", *map(_moment, moments)),
         tuple(rows),
         numbers=len(moments),
@@ -178,7 +177,7 @@ def _by_language(group: Group, quantity: Quantity, courses: Sequence[Course]) ->
             shown = ("–" if value is None else f"{value:.3f}" for value in values)
             rows.append((course.method.label, _moment(edits), *shown))
     return Table(
-        f"{_capital(quantity.title)} by language, edited in {source_name(courses[0].source)}"
+        f"{_heading(quantity)} by language, edited in {source_name(courses[0].source)}"
         f"{_about(group, quantity, courses).replace(', mean over languages', '')}",
         ("editor", "edits", *languages),
         tuple(tuple(map(Entry, row)) for row in rows),
@@ -186,8 +185,10 @@ def _by_language(group: Group, quantity: Quantity, courses: Sequence[Course]) ->
     )
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _heading(quantity: Quantity) -> str:
+    """The start of a caption; the name of a task is left as it is."""
+    title = quantity.title
+    return title if quantity.task else title[0].upper() + title[1:]
 
 
 def _chart(group: Group, quantity: Quantity, source: str, courses: Sequence[Course]) -> Figure:
@@ -198,7 +199,7 @@ def _chart(group: Group, quantity: Quantity, source: str, courses: Sequence[Cour
     canvas = Canvas(
         WIDTH,
         HEIGHT + KEY_ROW * len(courses),
-        f"{_capital(quantity.title)} after some edits",
+        f"{_heading(quantity)} after some edits",
         "A line for each editor, from the unedited model on the left to the most edits on the"
         " right. The tables below have the same numbers.",
         grow=GROW,
@@ -211,8 +212,7 @@ def _chart(group: Group, quantity: Quantity, source: str, courses: Sequence[Cour
         canvas.dot(LEFT, y - 4, ink)
         canvas.label(LEFT + 12, y, cut_text(course.method.label, WIDTH - LEFT - 20))
     return Figure(
-        f"{_capital(quantity.title)}, edited in {source_name(source)}"
-        f"{_about(group, quantity, courses)}",
+        f"{_heading(quantity)}, edited in {source_name(source)}{_about(group, quantity, courses)}",
         canvas.svg(),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -22,7 +22,7 @@ from memla.reports.figures import (
     ink_on,
 )
 from memla.reports.groups import Group, Method
-from memla.reports.neuron_sums import NeuronSums
+from memla.reports.neuron_sums import NeuronSums, Pair
 from memla.reports.tables import Entry, Table, neuron_sums, source_name
 
 SHOWN_METHODS = 3
@@ -40,6 +40,27 @@ class Overlap:
     sources: tuple[str, ...]
     languages: tuple[str, ...]
     sums: NeuronSums
+    shares: Mapping[Pair, tuple[float | None, ...]]
+    """By two languages, the percent they have in common in each layer."""
+    top: int
+    """The percent that is drawn darkest: the next ten above every number."""
+
+    @classmethod
+    def of(
+        cls, method: Method, sources: tuple[str, ...], targets: Sequence[str], sums: NeuronSums
+    ) -> Overlap:
+        """What a method found in some sources, languages in the order of the targets."""
+        order = [target for target in targets if target in sums.located]
+        shares = {pair: found.percent_by_layer() for pair, found in sums.overlaps.items()}
+        known = [value for one in shares.values() for value in one if value is not None]
+        return cls(
+            methods=(method.label,),
+            sources=sources,
+            languages=(*order, *sorted(set(sums.located) - set(order))),
+            sums=sums,
+            shares=shares,
+            top=10 * math.ceil(max(*known, 10) / 10),
+        )
 
     @property
     def n_edits(self) -> int:
@@ -54,12 +75,6 @@ class Overlap:
         rest = f" and {more} more that found the same" if more > 0 else ""
         return f"{shown}{rest}, edited in {', '.join(map(source_name, self.sources))}"
 
-    @property
-    def top(self) -> int:
-        """The percent that is drawn darkest: the next ten above every number."""
-        layers = [value for one in self.sums.overlaps.values() for value in one.percent_by_layer()]
-        return 10 * math.ceil(max(value for value in (*layers, 10) if value is not None) / 10)
-
     def percent(self, one: str, other: str) -> float | None:
         """Mean share that two languages have in common, over all layers."""
         found = self.sums.overlaps.get((min(one, other), max(one, other)))
@@ -67,8 +82,7 @@ class Overlap:
 
     def by_layer(self, one: str, other: str) -> tuple[float | None, ...]:
         """The same for each layer."""
-        found = self.sums.overlaps.get((min(one, other), max(one, other)))
-        return found.percent_by_layer() if found else ()
+        return self.shares.get((min(one, other), max(one, other)), ())
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -87,9 +101,7 @@ def overlaps(group: Group) -> list[Overlap]:
     found: list[Overlap] = []
     for method in group.methods:
         for sources, sums in _located(method):
-            order = [target for target in group.targets if target in sums.located]
-            languages = (*order, *sorted(set(sums.located) - set(order)))
-            one = Overlap((method.label,), sources, languages, sums)
+            one = Overlap.of(method, sources, group.targets, sums)
             for place, other in enumerate(found):
                 if _is_same(other.sums, sums):
                     found[place] = _joined(other, one)
