@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import memla.bundled
+from memla.evaluation.summary import Cell
+from memla.reports.scatter import Point, scatter
 from tests.browser import Browser, chromium, find_program
 
 CHECKS = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
@@ -58,6 +60,14 @@ editor = "kn"
 name = "ft, in four languages at once"
 editor = "ft"
 source_languages = ["en+zh+ja+th"]
+
+[[variants]]
+name = "ft, one edit on the other"
+editor = "ft"
+mode = "sequential"
+group_size = 2
+limit = 2
+downstream = { after = [1, 2], facts = 2, texts = 2 }
 
 [[contrasts]]
 of = "memla"
@@ -168,6 +178,37 @@ def test_every_script_is_drawn_and_its_language_told(opened, screen):
     if browser.run("page.boxes('东東ไ한', 'sans-serif')"):
         pytest.skip(NO_FONT)
     assert browser.run("page.undrawn()") == []
+
+
+def test_names_and_numbers_of_crowded_points_are_apart(browser, report_page, tmp_path):
+    page = report_page.read_text(encoding="utf-8")
+    start, end = page.index("<svg"), page.index("</svg>") + len("</svg>")
+    few = ["ft", "记忆编辑", "メモリ編集", "แก้ไขความจำ", "редактор"]
+    for names in (few, [f"{number} 方法" for number in range(30)]):
+        crowded = tmp_path / f"{len(names)}.html"
+        drawing = scatter(
+            list(enumerate(crowd(names), start=1)), [names[:4]], title="x", names=("NS kept", "ES")
+        )
+        crowded.write_text(page[:start] + drawing + page[end:], encoding="utf-8")
+        browser.look_at(**SCREENS["phone"])
+        browser.go(crowded)
+        browser.run(CHECKS)
+        assert browser.run("page.crowded()") == []
+        assert browser.run("page.pale(4.5)") == []
+
+
+def crowd(names: list[str]) -> list[Point]:
+    """Points that are nearly in one place, in the corner of the plot."""
+    return [
+        Point(name, "th", *(cell(96 + index % 4 - away) for away in (0, index % 3)), ink="#0072b2")
+        for index, name in enumerate(names)
+    ]
+
+
+def cell(value: float) -> Cell:
+    return Cell(
+        metric="ES", source="th", target="ja", value=value, low=value - 2, high=value + 1, n=9
+    )
 
 
 BAD = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>x</title>

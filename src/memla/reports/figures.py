@@ -53,7 +53,7 @@ def colour(percent: Number) -> str:
 def heat_map(group: Group, metric: str) -> Figure:
     """One metric of every method: source languages by target languages."""
     columns = (*group.targets, TRANSFER)
-    rows = pairs(group)
+    rows = pairs(group, metric)
     blocks = [(method, [s for _, s in found]) for method, found in groupby(rows, lambda r: r[0])]
     width = LEFT + CELL * len(columns) + GAP + RIGHT
     height = TOP + ROW * (len(rows) + len(blocks)) + 8

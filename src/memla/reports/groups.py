@@ -139,6 +139,12 @@ class Group:
         wanted = dict.fromkeys(name + moment for name in names for moment in ("", AFTER_ALL))
         return tuple(metric for metric in wanted if metric in there)
 
+    def transferred(self, source: str) -> tuple[str, ...]:
+        """Metrics known of languages that an edit in a source was not made in."""
+        cells = (cell for run in self.runs for cell in run.cells)
+        there = {c.metric for c in cells if c.source == source and c.target == TRANSFER}
+        return tuple(metric for metric in self.metrics if metric in there)
+
     def has_transfer(self, source: str) -> bool:
         """Whether something was asked in a language that the edit was not made in."""
         cells = (cell for run in self.runs for cell in run.cells)

@@ -76,12 +76,13 @@ def comparisons(group: Group) -> Iterator[Table]:
     for source in filter(group.has_transfer, group.sources):
         methods = [method for method in group.methods if source in method.sources]
         first = group.metrics[0]
+        metrics = group.transferred(source)
         rows = [
             (
                 Entry(method.label),
                 Entry(str(method.n_cases(source))),
                 number(method.cell(first, source, source)),
-                *(number(method.cell(metric, source, TRANSFER)) for metric in group.metrics),
+                *(number(method.cell(metric, source, TRANSFER)) for metric in metrics),
             )
             for method in methods
         ]
@@ -90,10 +91,10 @@ def comparisons(group: Group) -> Iterator[Table]:
             f" percent with 95 % intervals over cases; n prompts. {group.provenance}.",
             (
                 *("editor", "cases", f"{metric_name(first)} in {source}"),
-                *(f"{metric_name(metric)} transfer" for metric in group.metrics),
+                *(f"{metric_name(metric)} transfer" for metric in metrics),
             ),
             tuple(rows),
-            numbers=2 + len(group.metrics),
+            numbers=2 + len(metrics),
         )
 
 
@@ -101,7 +102,7 @@ def matrix(group: Group, metric: str) -> Table:
     """One metric: editors and source languages by target language."""
     columns = (*group.targets, TRANSFER)
     rows, used = [], []
-    for method, source in pairs(group):
+    for method, source in pairs(group, metric):
         cells = [method.cell(metric, source, target) for target in columns]
         used += cells[:-1]
         values = (Entry("–" if cell is None else f"{cell.value:.1f}") for cell in cells)
@@ -115,13 +116,14 @@ def matrix(group: Group, metric: str) -> Table:
     )
 
 
-def pairs(group: Group) -> list[tuple[Method, str]]:
-    """Each method with each of its sources, in the order of the targets."""
+def pairs(group: Group, metric: str | None = None) -> list[tuple[Method, str]]:
+    """Each method with each of its sources, or those of which a metric is known."""
     return [
         (method, source)
         for method in group.methods
         for source in group.sources
         if source in method.sources
+        and (metric is None or any(method.cell(metric, source, t) for t in group.targets))
     ]
 
 

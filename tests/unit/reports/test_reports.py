@@ -135,6 +135,25 @@ def test_a_sequence_shows_what_is_left_after_all_of_its_edits(make_run):
     assert first == after_all - 1
 
 
+def test_what_is_known_of_sequences_alone_is_shown_of_them_alone(make_run):
+    run = make_run("one", sources=("th",), mode="sequential", group_size=4)
+    later = [one.model_copy(update={"is_after_all": True}) for one in read_run(run).results()]
+    lines = "".join(one.to_json() + "\n" for one in later)
+    (run / "after_all.jsonl").write_text(lines, encoding="utf-8")
+    report = make_report([run, make_run("two", sources=("th", "ja"))])
+    thai, japanese = sorted(
+        section(report, "Editors compared").tables, key=lambda table: -len(table.header)
+    )
+    assert "ES after all transfer" in thai.header
+    assert [name for name in japanese.header if "after all" in name] == []
+    maps = {
+        table.caption.split(" in ")[0]: table
+        for _, table in section(report, "Every language").figures
+    }
+    assert [row[1] for row in texts(maps["ES after all"])] == ["th"]
+    assert [row[1] for row in texts(maps["ES"])] == ["th", "ja", "th"]
+
+
 def test_the_plot_marks_what_no_other_editor_beats(two_editors):
     part = section(make_report(two_editors), "Transfer against retention")
     best = {(row[1], row[2]): row[3] for row in texts(part.tables[0])}
