@@ -21,7 +21,10 @@ ModelArgument = Annotated[
 ModelOption = Annotated[
     str, typer.Option("--model", help="Folder, name on the Hugging Face hub, or 'mini'.")
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", help="cpu, cuda, cuda:1, mps; auto: as many GPUs as it takes."),
+]
 DtypeOption = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 BenchmarkOption = Annotated[
     str, typer.Option("--benchmark", help="Name, or a file in any format memla knows.")
