@@ -282,6 +282,8 @@ def _less(table: Table, other: Table) -> Table:
 
 
 def _only(values: _Source, cases: set[str], later: set[str]) -> _Source:
+    if values.cases == cases and values.later <= later:
+        return values
     moments = ((values.after, cases), (values.before, cases), (values.after_all, cases & later))
     after, before, after_all = (
         {
