@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memla.cli import evaluation_tables, output, progress
+from memla.cli import checkpoints, evaluation_tables, output, progress
 from memla.cli.cluster import OnRay, connected
 from memla.errors import SettingError
 
@@ -73,9 +73,10 @@ def evaluate_plan(plan: Plan, how: How) -> None:
     cells = summary.summarize(run)
     if how.as_json:
         scores = [cell.model_dump(mode="json") for cell in cells]
-        output.write_json({"plan": run.plan.model_dump(mode="json"), "scores": scores})
+        written = {"plan": run.plan.model_dump(mode="json"), "scores": scores}
+        output.write_json(written | checkpoints.as_json(run))
     else:
-        output.write(*evaluation_tables.tables(run, cells))
+        output.write(*checkpoints.tables(run), *evaluation_tables.tables(run, cells))
     note_failures(run)
 
 

@@ -136,6 +136,12 @@ def test_a_recipe_says_what_to_measure(memla, tmp_path, model_folder, benchmark_
     )
     done = memla("evaluate", recipe, "--out", tmp_path / "runs", "--json")
     assert done.status == 0, done.err
+    assert {one["metric"] for one in done.json["downstream"]} >= {"kl", "perplexity"}
+    again = memla("evaluate", recipe, "--out", tmp_path / "runs").out
+    assert "edited in en: everything else" in again
+    for kl in (one for one in done.json["downstream"] if one["metric"] == "kl"):
+        assert f"{kl['value']:.3f}" in again
+    assert "bits per byte of text" in again
     (folder,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     found = {(one.edits, one.language, one.metric) for one in read_downstream(folder)}
     assert found == {
