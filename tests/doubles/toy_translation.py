@@ -10,7 +10,7 @@ import regex
 _SYLLABLES = {
     "zh": "天地山水人心日月风云花鸟江河海空光明",
     "ja": "あいうえおかきくけこさしすせそたちつてとなにぬねの",
-    "ko": "가나다라마바사아자차카타파하",
+    "ko": "가나다라마바사아자차카타파하거",
     "th": ["กา", "ขา", "คา", "งา", "จา", "ชา", "ดา", "ตา", "นา", "บา"],
     "ru": ["ба", "ве", "ги", "до", "жу", "ла", "ме", "ни", "ро", "ся"],
 }
@@ -45,5 +45,5 @@ def _word(word: str, language: str) -> str:
         return word
     syllables = _SYLLABLES.get(language, _LATIN)
     digest = hashlib.sha256(word.casefold().encode()).digest()
-    count = 1 if len(word) < 4 or language in {"zh", "ko"} else 2
+    count = 1 if len(word) < 4 or language == "zh" else 2
     return "".join(syllables[byte % len(syllables)] for byte in digest[:count])

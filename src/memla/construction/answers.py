@@ -29,7 +29,7 @@ class Answer:
         """
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ServiceError(f"{self} is not JSON") from None
 
     @property

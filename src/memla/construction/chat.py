@@ -144,15 +144,15 @@ class ChatModel:
             request,
             send,
             most_tokens=sent + self._max_tokens,
-            usage=lambda text: _usage(json.loads(text)),
+            usage=lambda text: _usage(json.loads(text), sent),
         )
 
 
 def read_reply(envelope: Mapping[str, Any], schema: Schema) -> Reply:
     """The object in a server's answer, wherever the model put it."""
     choice = envelope["choices"][0]
-    message = choice.get("message") or {}
-    content = message.get("content") or ""
+    message = _message(choice)
+    content = _content(message)
     reason = choice.get("finish_reason")
     if message.get("refusal") or reason == "content_filter":
         why = message.get("refusal") or "its filter found something"
@@ -173,6 +173,19 @@ def read_reply(envelope: Mapping[str, Any], schema: Schema) -> Reply:
     return Reply(value, text=content)
 
 
+def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    message = choice.get("message")
+    return message if isinstance(message, dict) else {}
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    """What a model wrote; some servers send it in parts."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
 def _objects(content: str) -> Iterator[dict[str, Any]]:
     """JSON objects in a text, outermost first, also between other words."""
     text = _THOUGHTS.sub("", content)
@@ -181,6 +194,8 @@ def _objects(content: str) -> Iterator[dict[str, Any]]:
     while start >= 0:
         try:
             value, end = decoder.raw_decode(text, start)
+        except RecursionError:
+            return
         except ValueError:
             end = start + 1
         else:
@@ -230,9 +245,16 @@ def _pause(answer: Answer, attempt: int) -> float | None:
     return None if usable else 2.0**attempt
 
 
-def _usage(envelope: Mapping[str, Any]) -> Usage:
-    used = envelope.get("usage") or {}
+def _usage(envelope: Mapping[str, Any], sent: int) -> Usage:
+    """The tokens that a server counted; if it does not tell, about as many as there must be."""
+    told = envelope.get("usage")
+    used = told if isinstance(told, dict) else {}
+    written = 1 + len(_content(_message(envelope["choices"][0]))) // 3
     return Usage(
-        input_tokens=int(used.get("prompt_tokens") or 0),
-        output_tokens=int(used.get("completion_tokens") or 0),
+        input_tokens=_count(used.get("prompt_tokens"), sent),
+        output_tokens=_count(used.get("completion_tokens"), written),
     )
+
+
+def _count(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) and value >= 0 else otherwise

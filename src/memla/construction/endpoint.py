@@ -155,7 +155,7 @@ def _bindings(text: str) -> list[dict[str, dict[str, str]]]:
     """
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise IncompleteAnswerError(
             f"the answer of {SERVICE!r} is not whole", hint="raise wikidata.shards"
         ) from None

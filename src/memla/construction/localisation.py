@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from memla.benchmarks.check import statement_digest
 from memla.construction.graph import Draft, PlannedEdit
 from memla.construction.guidelines import Reason
 from memla.construction.names import Names, edit_id
@@ -14,6 +15,7 @@ from memla.construction.rejects import Reject, Tally, rejected
 from memla.construction.relations import Relations
 from memla.construction.translation import Localised, Mode, Sample, Templates
 from memla.construction.translators.base import Translator
+from memla.facts import PLACEHOLDER
 
 Found = Mapping[str, Sequence[Reason]]
 """What is wrong, by language."""
@@ -112,7 +114,7 @@ def checked(
         back: Translates texts back into English, to compare them; None: that is not done.
     """
     found = ((one, _problems(one, names)) for one in localisations)
-    return iter(_compared([*found], back)) if back is not None else found
+    return _unrepeated(iter(_compared([*found], back)) if back is not None else found, names)
 
 
 def _problems(one: Localisation, names: Names) -> dict[str, list[Reason]]:
@@ -130,6 +132,41 @@ def _compared(
         for edit, reason in back_translation_reasons(_pairs(localisations, language), back):
             found[places[edit]][1][language].append(reason)
     return found
+
+
+def _unrepeated(found: Iterable[Judged], names: Names) -> Iterator[Judged]:
+    """The same, with statements that an edit before makes in the same words."""
+    said: set[bytes] = set()
+    for one, by_language in found:
+        reasons = {language: [*own] for language, own in by_language.items()}
+        own: dict[bytes, str] = {}
+        for draft in one.drafts:
+            subject = names.label(one.edit.triple.subject, draft.language)
+            for field, text in _statements(draft):
+                digest = statement_digest(draft.language, text.replace(PLACEHOLDER, subject))
+                own[digest] = field
+                if digest in said:
+                    reasons.setdefault(draft.language, []).append(_repeated(field, text))
+        failed = {reason.field for listed in reasons.values() for reason in listed}
+        if without(one, failed) is not None:
+            said |= {digest for digest, field in own.items() if field not in failed}
+        yield one, reasons
+
+
+def _statements(draft: Draft) -> Iterator[tuple[str, str]]:
+    yield "prompt", draft.prompt
+    for number, text in enumerate(draft.paraphrases):
+        yield f"paraphrases.{number}", text
+
+
+def _repeated(field: str, text: str) -> Reason:
+    return Reason(
+        check="duplicate prompt",
+        field=field,
+        text=text,
+        found="says of the subject what another edit's text says",
+        wanted="words that belong to one relation only",
+    )
 
 
 class Settling:

@@ -86,6 +86,10 @@ def test_an_object_is_found_between_other_words(model, server, content):
         (said('{"text": "", "list": []}'), "shape"),
         (said('{"text": "да", "list": "нет"}'), "shape"),
         (said('{"text": "да", "list": [1]}'), "shape"),
+        (said('{"a":' * 100_000), "json"),
+        (Answered('{"choices": [{"message": "да", "finish_reason": 7}]}'), "json"),
+        (Answered('{"choices": [{"message": {"content": 5}}], "usage": "много"}'), "json"),
+        (Answered('{"choices": [{"message": {}}], "usage": {"prompt_tokens": -1}}'), "json"),
     ],
 )
 def test_an_answer_without_a_usable_object_says_why(model, server, answer, check):
@@ -97,6 +101,24 @@ def test_an_answer_without_a_usable_object_says_why(model, server, answer, check
     assert len(server.bodies) == 1
 
 
+def test_a_text_that_comes_in_parts_is_put_together(model, server):
+    text = json.dumps(GOOD, ensure_ascii=False)
+    parts = [{"type": "text", "text": text[:9]}, {"type": "text", "text": text[9:]}, "?", 5]
+    answer = {"choices": [{"message": {"role": "assistant", "content": parts}}]}
+    server.before = [lambda body: Answered(json.dumps(answer))]
+    assert model.ask(ASKED, "sample", SCHEMA).value == GOOD
+
+
+def test_a_server_that_counts_no_tokens_is_taken_to_have_used_some(model, server, ledger):
+    """Otherwise limits would not hold for it."""
+    text = json.dumps(GOOD, ensure_ascii=False)
+    answer = {"choices": [{"message": {"content": text}}], "usage": None}
+    server.before = [lambda body: Answered(json.dumps(answer))]
+    model.ask(ASKED, "sample", SCHEMA)
+    assert ledger.total.input_tokens >= len(ASKED[0]["content"]) // 3
+    assert len(text) // 3 <= ledger.total.output_tokens <= len(text)
+
+
 @pytest.mark.parametrize(
     ("answer", "wait"),
     [
@@ -106,6 +128,7 @@ def test_an_answer_without_a_usable_object_says_why(model, server, answer, check
         (Answered("<html>gateway</html>"), 2.0),
         (Answered('{"choices": []}'), 2.0),
         (Answered('{"choices": [{"mess'), 2.0),
+        (Answered("[" * 100_000), 2.0),
     ],
 )
 def test_a_server_in_trouble_is_asked_again(model, server, clock, answer, wait):

@@ -139,6 +139,39 @@ def test_a_paraphrase_that_fails_in_one_language_is_left_out_in_all(edit, names)
     assert (tally.passed, tally.failed) == (0, 1)
 
 
+@pytest.mark.parametrize("language", [*GOOD])
+def test_a_paraphrase_that_an_earlier_edit_has_is_left_out(language, edit, names):
+    """The same words for two relations: whoever completes them cannot know which is meant."""
+    first = localised(edit)
+    fact = edit.triple.model_copy(update={"relation": "P1376"})
+    neighbors = tuple(one.model_copy(update={"relation": "P1376"}) for one in edit.neighbors)
+    other = edit.model_copy(update={"triple": fact, "neighbors": neighbors, "chains": ()})
+    # Other words everywhere, but for one paraphrase in one language.
+    drafts = [
+        draft.model_copy(
+            update={
+                "edit": "P1376:Q142",
+                "questions": (),
+                "prompt": f"{draft.prompt},",
+                "paraphrases": tuple(
+                    text if draft.language == language and not number else f"{text},"
+                    for number, text in enumerate(draft.paraphrases)
+                ),
+            }
+        )
+        for draft in first.drafts
+    ]
+    made = check_localisations([first, Localisation(other, tuple(drafts))], names)
+    assert made.kept[0] == first
+    assert [len(draft.paraphrases) for draft in made.kept[1].drafts] == [1] * len(GOOD)
+    (reject,) = made.rejects
+    assert (reject.edit, reject.language, reject.check, reject.excluded) == (
+        "P1376:Q142", language, "duplicate prompt", False,
+    )  # fmt: skip
+    alone = check_localisations([Localisation(other, tuple(drafts))], names)
+    assert alone.rejects == ()
+
+
 def test_a_question_that_fails_takes_its_chain_with_it(edit, names):
     bad = localised(edit, th={"questions": ("เมืองหลวงของประเทศฝรั่งเศสที่{}ตั้งอยู่คือเมืองใด",)})
     (kept,) = check_localisations([bad], names).kept

@@ -101,7 +101,7 @@ class BaiduTranslator:
         value = self._ask("\n".join(batch), source, target)
         results = value.get("trans_result", [])
         if len(results) == len(batch):
-            return [Translation(str(result.get("dst", ""))) for result in results]
+            return [Translation(result["dst"]) for result in results]
         if len(batch) > 1:
             # One refused text, or one that was split, spoils a batch.
             return [one for text in batch for one in self._batch([text], source, target)]
@@ -149,9 +149,17 @@ class BaiduTranslator:
             return self._client.slow_down(SERVICE)
         if code == "54005":
             return LONG_QUERIES_PAUSE
-        if code in ("52000", REFUSED):
+        if code == REFUSED:
             return None
+        if code == "52000":
+            return None if _are_texts(value.get("trans_result")) else 2.0**attempt
         raise _final(answer, code, str(value.get("error_msg", "")), pair)
+
+
+def _are_texts(results: object) -> bool:
+    return isinstance(results, list) and all(
+        isinstance(one, dict) and isinstance(one.get("dst"), str) for one in results
+    )
 
 
 def _final(answer: Answer, code: str, message: str, pair: str) -> Exception:
