@@ -19,6 +19,9 @@ from tests.browser import Browser, chromium, find_program
 
 CHECKS = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
+# The edits that all of these tests look at are made before the first.
+pytestmark = pytest.mark.timeout(300)
+
 BUNDLED = Path(memla.bundled.__file__).parent / "mkeb_geo.jsonl.gz"
 
 SCREENS = {
