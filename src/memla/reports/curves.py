@@ -21,6 +21,7 @@ decides it, the number."""
 class Curve:
     """Methods that differ in how strong a setting is."""
 
+    editor: str
     setting: str
     labels: tuple[str, ...]
     """What the methods are called, in the order of the setting's value."""
@@ -57,7 +58,8 @@ def _curve(members: Sequence[Method], setting: str | None) -> Curve | None:
         there = [one[name] for one in values if name in one]
         if len(there) == len(set(there)) == len(members) > 1:
             order = sorted(range(len(members)), key=lambda index: values[index][name])
-            return Curve(name, tuple(members[index].label for index in order))
+            labels = tuple(members[index].label for index in order)
+            return Curve(members[0].runs[0].plan.editor, name, labels)
     return None
 
 

@@ -90,8 +90,7 @@ def table(group: Group, found: Sequence[Difference]) -> Table | None:
     rows = [
         (
             Entry(one.contrast.of),
-            Entry(one.contrast.against),
-            Entry(one.contrast.about),
+            Entry(one.contrast.against, one.contrast.about),
             Entry(source_name(one.source)),
             *(signed(one.cells.get(metric)) for metric in group.metrics),
         )
@@ -102,7 +101,7 @@ def table(group: Group, found: Sequence[Difference]) -> Table | None:
         " with 95 % intervals: one that does not hold 0 is told apart from it; n prompts."
         f" {group.provenance}.",
         (
-            *("variant", "against", "in what they differ", "edited in"),
+            *("variant", "against", "edited in"),
             *(f"{metric_name(metric)} transfer" for metric in group.metrics),
         ),
         tuple(rows),

@@ -153,5 +153,5 @@ def _lines(joined: Sequence[Curve], found: Sequence[Point]) -> str:
     shown = [curve for curve in joined if len(there.intersection(curve.labels)) > 1]
     if not shown:
         return ""
-    told = "; ".join(f"{curve.labels[0]} to {curve.labels[-1]}: {curve.setting}" for curve in shown)
+    told = ", ".join(dict.fromkeys(f"{curve.setting} of {curve.editor}" for curve in shown))
     return f" Lines join an editor's points in the order of one setting ({told})."

@@ -46,7 +46,7 @@ def test_settings_that_are_numbers_are_joined_in_their_order(variants):
     assert joined(report) == [("n.a", ("memla, a=1", "memla, a=2", "memla, a=3"))]
     figure = plot(report)
     assert len(lines(figure)) == 2
-    assert "(memla, a=1 to memla, a=3: n.a)" in figure.caption
+    assert "(n.a of memla)" in figure.caption
 
 
 def test_choices_are_no_strength(variants):
