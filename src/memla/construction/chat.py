@@ -133,6 +133,7 @@ class ChatModel:
                     service=self._service,
                     key=key,
                     final=_out_of_quota,
+                    lost=lambda: self._ledger.sent_again(self._service, request),
                 ),
                 _pause,
             )

@@ -78,16 +78,28 @@ class Doubts:
                 self._add(sent)
             raise
         except Exception:
-            _take_back(note, sent)
+            _take_back(note)
             raise
-        _take_back(note, sent)
+        _take_back(note)
+
+    def sent_again(self, answer: Path) -> None:
+        """A request that is under way is sent once more, as its answer broke off."""
+        note = answer.with_suffix(SUFFIX)
+        if not note.exists():
+            return
+        sent = _read(note)
+        more = sent.model_copy(update={"times": sent.times + 1})
+        write_atomically(note, more.to_json() + "\n")
+        with self._lock:
+            self._add(sent)
 
     def _add(self, sent: Sent) -> None:
         self._usage[sent.service] = self._usage.get(sent.service, Usage()) + sent.usage
 
 
-def _take_back(note: Path, sent: Sent) -> None:
-    """One sending of a request was answered."""
+def _take_back(note: Path) -> None:
+    """The last sending of a request was answered."""
+    sent = _read(note)
     if sent.times == 1:
         note.unlink(missing_ok=True)
     elif not note.with_suffix(".json").exists():

@@ -117,6 +117,7 @@ class Client:
         key: str | None = None,
         final: Callable[[Answer], bool] = _never,
         again_if_incomplete: bool = True,
+        lost: Callable[[], None] = lambda: None,
     ) -> Answer:
         """Send a body and read the whole answer.
 
@@ -132,6 +133,7 @@ class Client:
             key: Names the request, so that a service that sees it twice charges once.
             final: Whether an answer is not to be asked for again, whatever its status.
             again_if_incomplete: Whether an answer that was late or cut short is asked for again.
+            lost: Called each time before it is: the service may have charged for it.
 
         Raises:
             IncompleteAnswerError: No attempt was answered to its end in time.
@@ -140,7 +142,7 @@ class Client:
         everything = {**(headers or {}), **({"Idempotency-Key": key} if key else {})}
         body = {"json": json} if data is None else {"data": dict(data)}
         request = self._client.build_request("POST", url, headers=everything, **body)
-        return self._send(request, service, final, again=again_if_incomplete)
+        return self._send(request, service, final, again=again_if_incomplete, lost=lost)
 
     def get(
         self,
@@ -172,6 +174,7 @@ class Client:
         final: Callable[[Answer], bool],
         *,
         again: bool,
+        lost: Callable[[], None] = lambda: None,
     ) -> Answer:
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
@@ -179,8 +182,11 @@ class Client:
             try:
                 answer = self._once(request, service)
             except ServiceError as error:
-                if last or (isinstance(error, IncompleteAnswerError) and not again):
+                incomplete = isinstance(error, IncompleteAnswerError)
+                if last or (incomplete and not again):
                     raise
+                if incomplete:
+                    lost()
                 pause = self._backoff(attempt)
             else:
                 if last or answer.status not in TRANSIENT or final(answer):

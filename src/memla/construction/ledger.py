@@ -147,6 +147,10 @@ class Ledger:
                 self._count(service, entry.usage)
         return answer
 
+    def sent_again(self, service: str, request: Mapping[str, Any]) -> None:
+        """Note that a request under way is sent once more, as its answer broke off."""
+        self._doubts.sent_again(self._path(service, request))
+
     def _path(self, service: str, request: Mapping[str, Any]) -> Path:
         key = request_key(service, request)
         return self._folder / key[:2] / f"{key}.json"

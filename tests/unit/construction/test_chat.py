@@ -167,6 +167,13 @@ def test_an_answer_is_asked_and_paid_for_once_and_counted(model, server, ledger)
     assert len({*server.keys}) == 2
 
 
+def test_an_answer_that_breaks_off_may_have_been_paid_for(model, server, ledger):
+    server.before = [lambda body: Answered('{"choices": [', 200, {"Content-Length": "999"})]
+    assert model.ask(ASKED, "sample", SCHEMA).value == GOOD
+    (doubt,) = ledger.in_doubt.values()
+    assert doubt.requests == ledger.total.requests == 1
+
+
 def test_a_limit_of_tokens_holds_before_a_request_is_sent(server, client, tmp_path):
     ledger = Ledger(tmp_path / "small", limits=Limits(tokens=500))
     with served(server) as url:

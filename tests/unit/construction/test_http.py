@@ -172,9 +172,12 @@ def test_a_broken_connection_is_tried_again_and_then_named(error, kind, clock):
         attempts=3,
         secrets=secrets,
     )
+    lost = []
     with pytest.raises(kind, match="'s'") as caught:
-        client.post(URL, json={}, service="s")
+        client.post(URL, json={}, service="s", lost=lambda: lost.append(1))
     assert len(attempts) == 3
+    # What never reached the service cannot have been charged for.
+    assert len(lost) == (2 if kind is IncompleteAnswerError else 0)
     assert "s3cret" not in str(caught.value)
 
 

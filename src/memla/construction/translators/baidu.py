@@ -125,7 +125,13 @@ class BaiduTranslator:
         def send() -> str:
             return ask_until_usable(
                 self._client,
-                lambda: self._client.post(self._url, data=form, service=SERVICE, key=key),
+                lambda: self._client.post(
+                    self._url,
+                    data=form,
+                    service=SERVICE,
+                    key=key,
+                    lost=lambda: self._ledger.sent_again(SERVICE, request),
+                ),
                 lambda answer, attempt: self._pause(answer, attempt, f"{source} to {target}"),
             )
 

@@ -74,7 +74,12 @@ class DeeplTranslator:
             return ask_until_usable(
                 self._client,
                 lambda: self._client.post(
-                    self._url, json=body, headers=headers, service=SERVICE, key=key
+                    self._url,
+                    json=body,
+                    headers=headers,
+                    service=SERVICE,
+                    key=key,
+                    lost=lambda: self._ledger.sent_again(SERVICE, request),
                 ),
                 lambda answer, attempt: _pause(answer, attempt, len(batch)),
             )

@@ -94,7 +94,13 @@ class LibreTranslator:
         def send() -> str:
             return ask_until_usable(
                 self._client,
-                lambda: self._client.post(url, json=body | secret, service=SERVICE, key=key),
+                lambda: self._client.post(
+                    url,
+                    json=body | secret,
+                    service=SERVICE,
+                    key=key,
+                    lost=lambda: self._ledger.sent_again(SERVICE, request),
+                ),
                 lambda answer, attempt: _pause(answer, attempt, len(batch)),
             )
 

@@ -8,6 +8,7 @@ import pytest
 
 from memla.construction.ledger import Ledger
 from memla.construction.translators.baidu import BaiduTranslator, signature
+from memla.construction.usage import Usage
 from memla.errors import ServiceError, SettingError
 from tests.doubles import baidu
 from tests.doubles.loopback import Answered, served
@@ -82,6 +83,17 @@ def test_an_answer_that_may_be_better_next_time_is_asked_for_again(
     assert len(server.queries) == 2
     for wait in waits:
         assert wait is None or wait in clock.slept
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_and_may_have_been_paid_for(
+    translator, server, ledger, tmp_path
+):
+    server.before = [Answered('{"trans_result": [', 200, {"Content-Length": "999"})] * 2
+    assert texts(translator.translate(["Столица", "เมือง"], "en", "ja"))
+    assert len(server.queries) == 3
+    assert ledger.used["baidu"].requests == 1
+    doubt = {"baidu": Usage(requests=2, characters=2 * len("Столица\nเมือง"))}
+    assert ledger.in_doubt == Ledger(tmp_path / "ledger").in_doubt == doubt
 
 
 def test_after_a_frequency_error_all_further_requests_are_slower(translator, server, clock):

@@ -146,6 +146,14 @@ def test_deepl_is_asked_again_after_a_passing_trouble(deepl_translator, deepl_se
     assert len(deepl_server.asked) == 2
 
 
+def test_an_answer_of_deepl_that_breaks_off_may_have_been_paid_for(
+    deepl_translator, deepl_server, ledger
+):
+    deepl_server.before = [Answered('{"translations": [', 200, {"Content-Length": "999"})]
+    assert deepl_translator.translate(["Столица"], "en", "ja")
+    assert ledger.in_doubt["deepl"].characters == ledger.used["deepl"].characters == 7
+
+
 def test_libretranslate_is_asked_which_code_it_has_for_chinese(libre_translator, libre_server):
     libre_translator.translate(["a"], "en", "zh", marked=True)
     body = json.loads(libre_server.asked[1].body)
