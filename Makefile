@@ -28,6 +28,9 @@ bench:  ## Measure speed; JSON on stdout
 examples:  ## Run every example
 	for example in examples/*.py; do $(BIN)python $$example || exit 1; done
 
+reproduce:  ## Make the runs of every recipe and a page of each; LIMIT=200 for fewer facts
+	$(BIN)python -m tools.reproduce $(if $(LIMIT),--limit $(LIMIT))
+
 build:  ## Build the wheel into dist and check what is in it
 	$(BIN)python -m build --wheel --outdir dist . && $(BIN)python tools/check_wheel.py dist
 
@@ -37,4 +40,4 @@ mini:  ## Remake the bundled model and benchmark (an hour)
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: install format lint types test slow docs bench examples build mini help
+.PHONY: install format lint types test slow docs bench examples reproduce build mini help

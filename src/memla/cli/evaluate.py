@@ -56,6 +56,13 @@ def evaluate(
         int | None,
         typer.Option("--group-size", min=1, help="Cases in a batch or in a sequence."),
     ] = None,
+    references: Annotated[
+        str | None,
+        typer.Option(
+            "--references",
+            help="Benchmark whose facts editors may look at. Default: the split train of the same.",
+        ),
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Default: test.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: 0.")] = None,
@@ -163,6 +170,7 @@ def evaluate(
         "target_languages": _listed(target_languages),
         "mode": mode,
         "group_size": group_size,
+        "references": references,
         "split": split,
         "limit": limit,
         "seed": seed,
@@ -183,8 +191,8 @@ def evaluate(
 
 def _evaluate(file: Path | None, options: dict[str, Any], only: tuple[str, ...], how: How) -> None:
     from memla.evaluation.recipe_files import is_recipe, parse_recipe, read_toml
-    from memla.evaluation.recipes import merged
     from memla.evaluation.results import Plan
+    from memla.evaluation.variants import merged
     from memla.records import parse_record
 
     values = {} if file is None else read_toml(file)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from memla.errors import DataError, MemlaError
-from memla.evaluation.recipes import PLAN_KEYS, Contrast, Recipe, Sweep
+from memla.evaluation.recipes import Contrast, Recipe
+from memla.evaluation.variants import PLAN_KEYS, Sweep
 from memla.records import parse_record, read_text
 
 _ONLY_RECIPES = set(Recipe.model_fields) - {"name"}
