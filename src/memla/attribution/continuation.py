@@ -68,14 +68,18 @@ def capture_neurons(
 
 
 def at_positions(
-    caught: Mapping[int, Tensor], batch: int, positions: Sequence[int], width: int
+    caught: Mapping[int, Tensor],
+    batch: int,
+    positions: Sequence[int],
+    width: int,
+    device: torch.device,
 ) -> Float[Tensor, "layers batch positions width"]:
-    """Pick positions from what was caught, and the first ``width`` features.
+    """Pick positions from what was caught, wherever its layer is, and the first ``width`` features.
 
     Some families flatten batch and tokens inside the MLP, and some store the gate before the value.
     """
     tables = [value.reshape(batch, -1, value.shape[-1]) for _, value in sorted(caught.items())]
-    return torch.stack([table[:, list(positions), :width] for table in tables])
+    return torch.stack([table[:, list(positions), :width].to(device) for table in tables])
 
 
 @torch.no_grad()
@@ -105,14 +109,16 @@ def read_passages(
         blocks = {layer: model.block(layer) for layer in layers}
         streams = stack.enter_context(capture_inputs(blocks))
         model.hidden_states(ids, past_key_values=cache)
-    outputs = at_positions(written, batch, positions, model.d_model) if written else None
+    outputs = None
+    if written:
+        outputs = at_positions(written, batch, positions, model.d_model, ids.device)
     pairs = [(table.keys, table.values) for table in cast("list[DynamicLayer]", cache.layers)]
     return ReadPassages(
         ids=ids,
         start=start,
         keys_values=[(_before(k, start), _before(v, start)) for k, v in pairs] if start else [],
         block_inputs={layer: stream[:, start:] for layer, stream in streams.items()},
-        activations=at_positions(neurons, batch, positions, model.d_ff),
+        activations=at_positions(neurons, batch, positions, model.d_ff, ids.device),
         outputs=outputs,
     )
 
@@ -209,7 +215,7 @@ def _writer(
     def write(output: Tensor) -> Tensor:
         shape = (-1, layout.passages, layout.nodes, layout.chain, output.shape[-1])
         changed = output.reshape(shape).clone()
-        changed[index][:, :, offsets, : values.shape[-1]] = values.to(output.dtype)
+        changed[index][:, :, offsets, : values.shape[-1]] = values.to(output)
         return changed.reshape(output.shape)
 
     return write
@@ -227,7 +233,7 @@ def _joining(block: nn.Module, stream: Tensor | None, layout: _Layout) -> Iterat
         _module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         hidden = args[0] if args else next(iter(kwargs.values()))
-        grown = hidden if rows is None else torch.cat([hidden, rows.to(hidden.dtype)])
+        grown = hidden if rows is None else torch.cat([hidden, rows.to(hidden)])
 
         def adapt(value: Any) -> Any:  # noqa: ANN401
             if value is hidden:
@@ -275,7 +281,7 @@ def _run(model: LanguageModel, read: ReadPassages, layout: _Layout) -> Tensor:
         past_key_values=cache,
         use_cache=cache is not None,
     )
-    return cast("Tensor", output.last_hidden_state)
+    return cast("Tensor", output.last_hidden_state).to(ids.device)
 
 
 def _shared(cached: Tensor, repeats: int, layers: int) -> Tensor:

@@ -60,14 +60,15 @@ def mlp_only_at(model: LanguageModel, layer: int, places: Int[Tensor, " kept"]) 
 
     def pick(given: Tensor) -> Tensor:
         shapes.append(given.shape)
-        picked = given.reshape(-1, given.shape[-1])[places]
+        picked = given.reshape(-1, given.shape[-1])[places.to(given.device)]
         # Some families flatten batch and tokens inside the MLP.
         return picked if given.ndim == 2 else picked[None]
 
     def put_back(output: Tensor) -> Tensor:
         shape = (*shapes[-1][:-1], output.shape[-1])
         table = output.new_zeros(shape).reshape(-1, shape[-1])
-        return table.index_copy(0, places, output.reshape(-1, shape[-1])).reshape(shape)
+        kept = places.to(output.device)
+        return table.index_copy(0, kept, output.reshape(-1, shape[-1])).reshape(shape)
 
     paths = {model.architecture.up, model.architecture.gate or model.architecture.up}
     with ExitStack() as stack:

@@ -140,7 +140,7 @@ class ValueLoss:
         is_known = misses == 0
         factor = torch.where(is_known, settings.known_nll_factor, 1.0) * settings.nll_weight
         decay = (vectors.norm(dim=-1) / self.start_norms**2).sum(-1)
-        loss = factor * nll + settings.kl_weight * kl + settings.weight_decay * decay
+        loss = factor * nll + settings.kl_weight * kl + settings.weight_decay * decay.to(nll.device)
         return ValueLosses(loss, nll, kl, is_known, self._probabilities(picked.detach()))
 
     def keep(self, vectors: Sequence[int]) -> None:
