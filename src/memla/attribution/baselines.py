@@ -90,7 +90,7 @@ def _masked_mean(
     for part in variants.flatten(0, 1).split(max(1, 4 * config.row_budget // length)):
         with capture_neurons(model, layers, config.site) as caught:
             model.hidden_states(part)
-        values.append(at_positions(caught, part.shape[0], positions, model.d_ff, part.device))
+        values.append(at_positions(caught, part, positions, model.d_ff))
     table = torch.cat(values, dim=1).unflatten(1, (batch, length))
     table = table.to(torch.promote_types(model.dtype, torch.float32))
     weights = counted.to(table) / counted.sum(1, keepdim=True)
@@ -140,6 +140,7 @@ def _reference_activations(
     place = len(ids) - 1
     if config.position == "subject_last":
         place = subject_token_span(model.tokenizer, request.text, request.subject_span)[1] - 1
+    tokens = torch.tensor([ids], device=model.device)
     with capture_neurons(model, layers, config.site) as caught:
-        model.hidden_states(torch.tensor([ids], device=model.device))
-    return at_positions(caught, 1, [place], model.d_ff, model.device)[:, 0, 0].float()
+        model.hidden_states(tokens)
+    return at_positions(caught, tokens, [place], model.d_ff)[:, 0, 0].float()

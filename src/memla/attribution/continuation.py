@@ -68,18 +68,17 @@ def capture_neurons(
 
 
 def at_positions(
-    caught: Mapping[int, Tensor],
-    batch: int,
-    positions: Sequence[int],
-    width: int,
-    device: torch.device,
+    caught: Mapping[int, Tensor], ids: Tensor, positions: Sequence[int], width: int
 ) -> Float[Tensor, "layers batch positions width"]:
-    """Pick positions from what was caught, wherever its layer is, and the first ``width`` features.
+    """Pick positions of ``ids`` from what was caught, and the first ``width`` features.
 
+    Layers may lie on several devices; this lies where ``ids`` does.
     Some families flatten batch and tokens inside the MLP, and some store the gate before the value.
     """
-    tables = [value.reshape(batch, -1, value.shape[-1]) for _, value in sorted(caught.items())]
-    return torch.stack([table[:, list(positions), :width].to(device) for table in tables])
+    tables = [
+        value.reshape(ids.shape[0], -1, value.shape[-1]) for _, value in sorted(caught.items())
+    ]
+    return torch.stack([table[:, list(positions), :width].to(ids.device) for table in tables])
 
 
 @torch.no_grad()
@@ -99,7 +98,7 @@ def read_passages(
         layers: Layers whose neurons will be replaced.
         site: Where in the MLP.
     """
-    start, batch = positions[0], ids.shape[0]
+    start = positions[0]
     # A plain cache keeps all keys, also in layers with a sliding window.
     cache = DynamicCache()
     modules = site_modules(model, layers, "down_in")
@@ -109,16 +108,14 @@ def read_passages(
         blocks = {layer: model.block(layer) for layer in layers}
         streams = stack.enter_context(capture_inputs(blocks))
         model.hidden_states(ids, past_key_values=cache)
-    outputs = None
-    if written:
-        outputs = at_positions(written, batch, positions, model.d_model, ids.device)
+    outputs = at_positions(written, ids, positions, model.d_model) if written else None
     pairs = [(table.keys, table.values) for table in cast("list[DynamicLayer]", cache.layers)]
     return ReadPassages(
         ids=ids,
         start=start,
         keys_values=[(_before(k, start), _before(v, start)) for k, v in pairs] if start else [],
         block_inputs={layer: stream[:, start:] for layer, stream in streams.items()},
-        activations=at_positions(neurons, batch, positions, model.d_ff, ids.device),
+        activations=at_positions(neurons, ids, positions, model.d_ff),
         outputs=outputs,
     )
 

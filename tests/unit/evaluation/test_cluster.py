@@ -21,7 +21,7 @@ from memla.evaluation.summary import summarize
 from tests.unit.cli.conftest import record
 
 # Ray's parts talk to each other through sockets of this machine.
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
 
 
 def lines_but_for_time(path):
