@@ -70,9 +70,8 @@ def capture_neurons(
 def at_positions(
     caught: Mapping[int, Tensor], ids: Tensor, positions: Sequence[int], width: int
 ) -> Float[Tensor, "layers batch positions width"]:
-    """Pick positions of ``ids`` from what was caught, and the first ``width`` features.
+    """Pick positions of ``ids``, and ``width`` features, from what layers anywhere have caught.
 
-    Layers may lie on several devices; this lies where ``ids`` does.
     Some families flatten batch and tokens inside the MLP, and some store the gate before the value.
     """
     tables = [
@@ -269,8 +268,7 @@ def _run(model: LanguageModel, read: ReadPassages, layout: _Layout) -> Tensor:
         places = places.expand(ids.shape[0], -1)
         return model.hidden_states(ids, position_ids=places, past_key_values=cache)
     mask = tree_mask(layout.past, layout.chain, layout.per_row, model.dtype, ids.device)
-    # Not through LanguageModel.hidden_states: the batch that comes out is larger than what goes in,
-    # and one row of positions serves it at every size.
+    # Not by LanguageModel.hidden_states: more rows come out than go in, with one row of positions.
     output = model.model.base_model(
         input_ids=ids,
         attention_mask=mask.expand(ids.shape[0], -1, -1, -1),
