@@ -34,10 +34,7 @@ reproduce:  ## Make the runs of every recipe and a page of each; LIMIT=200 for f
 build:  ## Build the wheel into dist and check what is in it
 	$(BIN)python -m build --wheel --outdir dist . && $(BIN)python tools/check_wheel.py dist
 
-mini:  ## Remake the bundled model and benchmark (an hour)
-	$(BIN)python -m tools.geo
-
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: install format lint types test slow docs bench examples reproduce build mini help
+.PHONY: install format lint types test slow docs bench examples reproduce build help

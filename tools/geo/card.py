@@ -27,7 +27,7 @@ templates, its representations were aligned between languages on purpose, and ho
 travels in it says nothing about a large multilingual model.
 
 Facts and names come from Unicode CLDR (`LICENSE.unicode`); which city is a capital is a
-hand-written list. Remake everything with `make mini`.
+hand-written list. Remake everything with `python -m tools.geo`.
 
 ## Training
 
