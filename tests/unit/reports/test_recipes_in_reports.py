@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import tomllib
@@ -257,3 +258,11 @@ def test_a_sequence_is_unfinished_until_it_was_looked_at_after_all(make_run):
     assert "is unfinished" in to_markdown(make_report([run]))
     looked_at_after_all(run, keep=True)
     assert "is unfinished" not in to_markdown(make_report([run]))
+
+
+def test_reading_leaves_the_collection_of_garbage_as_it_was(make_run):
+    broken = make_run("ไม่ดี")
+    (broken / "cases.jsonl").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(DataError):
+        make_report([broken])
+    assert gc.isenabled()
