@@ -86,7 +86,7 @@ def few_facts(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_recipe_runs_from_its_file_to_a_page(path, out, few_facts):
     options = OPTIONS.get(f"{path.parent.name}/{path.stem}", FROM_ENGLISH)
-    facts = () if "--benchmark" in options else ("--benchmark", str(few_facts))
+    facts = ("--references" if "--benchmark" in options else "--benchmark", str(few_facts))
     words = ["evaluate", str(path), *facts, *options, "--out", str(out)]
 
     made = CliRunner().invoke(app, words)
