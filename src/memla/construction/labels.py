@@ -32,7 +32,9 @@ API_BATCH = 50
 QUERY_BATCH = 200
 BUSY_SECONDS = 5.0
 MOST_ATTEMPTS = 20
-"""Attempts while the wiki says that its copies lag behind."""
+"""Attempts while the wiki says that its copies lag behind, or its answers break off."""
+BROKEN_OFF = "broken off"
+"""What we call an answer that is not whole, beside the API's own codes."""
 
 _IDENTIFIER = regex.compile(r"[QP]\d+")
 
@@ -178,17 +180,29 @@ class ApiNames:
             if problem is None:
                 _entities(answer.text)
                 return answer.text
-            if problem not in {"maxlag", "ratelimited", "readonly"}:
+            if problem not in {"maxlag", "ratelimited", "readonly", BROKEN_OFF}:
                 break
             self._client.wait(answer.retry_after or BUSY_SECONDS)
         raise ServiceError(f"{answer} is an error", hint="check wikidata.api, or try again later")
 
 
 def _problem(answer: Answer) -> str | None:
-    """The API's code of an error, which comes with status 200."""
+    """The API's code of an error, which comes with status 200, or that the answer broke off."""
+    if answer.status == 200 and _is_broken_off(answer.text):
+        return BROKEN_OFF
     value = answer.json() if answer.status == 200 else {"error": {"code": str(answer.status)}}
     error = value.get("error") if isinstance(value, dict) else None
     return str(error.get("code")) if isinstance(error, dict) else None
+
+
+def _is_broken_off(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return text.lstrip().startswith("{")
+    except RecursionError:
+        pass
+    return False
 
 
 def _entities(text: str) -> dict[str, dict[str, Any]]:

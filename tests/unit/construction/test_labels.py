@@ -5,7 +5,7 @@ import json
 import pytest
 
 from memla.construction.http import Client
-from memla.construction.labels import ApiNames, FoundNames, all_codes
+from memla.construction.labels import MOST_ATTEMPTS, ApiNames, FoundNames, all_codes
 from memla.construction.ledger import Ledger
 from memla.errors import ServiceError
 from tests.doubles.loopback import Answered
@@ -81,6 +81,25 @@ def test_a_wiki_whose_copies_lag_is_given_time(clock, tmp_path):
     wikidata.before = [Answered(lag, 200, {"Retry-After": "7"}), Answered(lag)]
     assert names_of(wikidata, clock, tmp_path).find(world().of(CITY)[:1])
     assert clock.slept == [7, 5]
+
+
+def test_an_answer_that_broke_off_is_asked_for_again(clock, tmp_path):
+    wikidata = Wikidata()
+    wikidata.before = [Answered('{"entities": {"Q1": {"labels": {"th": {"value": "ไท')]
+    assert names_of(wikidata, clock, tmp_path).find(world().of(CITY)[:1])
+    assert clock.slept == [5]
+
+
+def test_an_answer_that_always_breaks_off_ends_the_build(clock, tmp_path):
+    asked = []
+
+    def broken(request):
+        asked.append(request)
+        return Answered('{"entities": {"Q1": {"labels": {"ru": {"value": "Пар')
+
+    with pytest.raises(ServiceError, match="wikidata-names"):
+        names_of(broken, clock, tmp_path).find(["Q1"])
+    assert len(asked) == MOST_ATTEMPTS
 
 
 @pytest.mark.parametrize(
