@@ -130,13 +130,13 @@ class Materials:
 
     def _cases(self, split: str) -> tuple[EditCase, ...]:
         if split not in self._splits:
-            is_there = self.benchmark.card.sizes.get(split)
+            is_there = split in self.benchmark.card.sizes
             self._splits[split] = tuple(self.benchmark.cases(split=split)) if is_there else ()
         return self._splits[split]
 
     def _references(self, name: str | None) -> tuple[EditCase, ...]:
         if name is None:
-            return self._cases("train")
+            return self._cases("train") if self.benchmark.card.sizes.get("train") else ()
         if name not in self._others:
             other = load_benchmark(name)
             self._others[name] = other.cases(split="train" if "train" in other.card.sizes else None)

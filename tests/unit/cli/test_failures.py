@@ -269,14 +269,22 @@ def test_ctrl_c_ends_with_130_and_leaves_no_half_written_edit(
 ):
     options = ("--model", model_folder, "--benchmark", benchmark_file, "--set", "steps=100000")
     forever = ("--set", "stop_loss=0", "--set", "stop_probability=2", "--out", "runs")
-    process = start("evaluate", *options, *forever, stdout=subprocess.PIPE, cwd=tmp_path)
-    for _ in range(600):
-        if list(tmp_path.rglob("before-*.jsonl")):
-            break
-        time.sleep(0.1)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    # Where the tests run in the background Ctrl-C is ignored, and a process inherits that.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = start("evaluate", *options, *forever, stdout=subprocess.PIPE, cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    try:
+        for _ in range(600):
+            if list(tmp_path.rglob("before-*.jsonl")):
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines() == ["error: interrupted"]
