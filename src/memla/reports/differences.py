@@ -90,7 +90,7 @@ def table(group: Group, found: Sequence[Difference]) -> Table | None:
     rows = [
         (
             Entry(one.contrast.of),
-            Entry(one.contrast.against, one.contrast.about),
+            Entry(one.contrast.against),
             Entry(source_name(one.source)),
             *(signed(one.cells.get(metric)) for metric in group.metrics),
         )

@@ -141,7 +141,6 @@ def test_contrasts_are_paired_and_said_in_words(table3):
     )
     [row] = texts(part.tables[0])
     assert row[:3] == ["memla", "ours, 随机", "th"]
-    assert part.tables[0].rows[0][1].note == "which neurons"
     assert row[part.tables[0].header.index("ES transfer")] == "+25.0 [+25.0, +25.0]"
 
 
