@@ -16,19 +16,6 @@ from memla.evaluation.recipe_files import is_recipe, parse_recipe, read_toml
 from memla.evaluation.recipes import Recipe
 
 ROOT = Path(__file__).parents[1]
-INDEX = """---
-orphan: true
----
-
-# All recipes, on the bundled model
-
-Tables of every recipe as measured by `make reproduce`; see
-[Run a recipe](../../how-to/run_a_recipe.md).
-
-```{toctree}
-:maxdepth: 1
-
-"""
 
 
 def recipes(folder: Path) -> dict[Path, Recipe]:
@@ -56,27 +43,19 @@ def reproduce(folder: Path, runs: Path, pages: Path, more: Sequence[str] = ()) -
     Args:
         folder: Where the recipes are.
         runs: Folder for the runs of all of them.
-        pages: Folder for the pages and their list.
+        pages: Folder for the pages.
         more: Options of ``memla evaluate``.
 
     Returns:
         The recipes of which a run could not be made.
     """
     failed: list[Path] = []
-    names: list[str] = []
     for path, recipe in recipes(folder).items():
         if memla("evaluate", path, "--out", runs, *more):
             failed.append(path)
-        if memla(
-            "report", runs / f"recipe-{recipe.name}.json", "--markdown", pages / f"{recipe.name}.md"
-        ):
+        made, page = runs / f"recipe-{recipe.name}.json", pages / f"{recipe.name}.md"
+        if memla("report", made, "--markdown", page):
             failed.append(path)
-        else:
-            names.append(recipe.name)
-    pages.mkdir(parents=True, exist_ok=True)
-    (pages / "index.md").write_text(
-        INDEX + "".join(f"{name}\n" for name in names) + "```\n", encoding="utf-8"
-    )
     return list(dict.fromkeys(failed))
 
 

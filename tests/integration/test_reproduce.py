@@ -42,9 +42,8 @@ def test_each_recipe_gets_its_runs_and_its_page(folder, tmp_path):
     words = ["--recipes", folder, "--runs", runs, "--pages", pages, "--limit", "1"]
     assert main([str(word) for word in words]) == 0
     assert len([path for path in runs.iterdir() if path.is_dir()]) == 2, "one run is shared"
-    assert {path.name for path in pages.iterdir()} == {"index.md", "一.md", "два.md"}
+    assert {path.name for path in pages.iterdir()} == {"一.md", "два.md"}
     assert "回数" in (pages / "一.md").read_text(encoding="utf-8")
-    assert (pages / "index.md").read_text(encoding="utf-8").endswith("два\n一\n```\n")
 
 
 def test_files_that_are_no_recipes_are_passed_over(folder):
