@@ -8,17 +8,15 @@ import json
 import os
 import unicodedata
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from memla.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _GZIP = b"\x1f\x8b"
 
@@ -186,3 +184,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def json_lines(records: Iterable[Record]) -> str:
     """JSON Lines of the records, one a line, newline at the end."""
     return "".join(record.to_json() + "\n" for record in records)
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One table over the other; tables in both are merged too."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            both[key] = merged(under, value)
+        else:
+            both[key] = value
+    return both

@@ -192,8 +192,7 @@ def evaluate(
 def _evaluate(file: Path | None, options: dict[str, Any], only: tuple[str, ...], how: How) -> None:
     from memla.evaluation.recipe_files import is_recipe, parse_recipe, read_toml
     from memla.evaluation.results import Plan
-    from memla.evaluation.variants import merged
-    from memla.records import parse_record
+    from memla.records import merged, parse_record
 
     values = {} if file is None else read_toml(file)
     if file is not None and is_recipe(values):

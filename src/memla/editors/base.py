@@ -14,7 +14,7 @@ from memla.editors.edits import Edit
 from memla.errors import EditError, SettingError
 from memla.facts import EditRequest
 from memla.models.language_model import LanguageModel
-from memla.records import Record, describe_validation
+from memla.records import Record, describe_validation, merged
 from memla.registry import unknown_name
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -53,7 +53,7 @@ class EditorConfig(Record):
             raise unknown_name("preset", name, cls.PRESETS)
         try:
             settings = cls.model_validate(cls.PRESETS[name]).model_dump()
-            return cls.model_validate(_merged(settings, changes))
+            return cls.model_validate(merged(settings, changes))
         except ValidationError as error:
             raise SettingError(
                 f"{cls.__name__}: {describe_validation(error)}",
@@ -175,14 +175,3 @@ def _refuse_numbers_as_text(kind: type[BaseModel], value: object, path: str = ""
         for inner in kinds:
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 _refuse_numbers_as_text(inner, given, f"{path}{name}.")
-
-
-def _merged(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            merged[key] = _merged(old, value)
-        else:
-            merged[key] = value
-    return merged

@@ -18,10 +18,9 @@ from memla.evaluation.variants import (
     EVERY_EDITOR,
     SingleVariant,
     Variant,
-    merged,
     one_by_one,
 )
-from memla.records import Record, Text, parse_record, read_text
+from memla.records import Record, Text, merged, parse_record, read_text
 from memla.registry import unknown_name
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from memla.errors import SettingError
 from memla.evaluation.plans import Plan
-from memla.records import Record, Text
+from memla.records import Record, Text, merged
 from memla.registry import unknown_name
 
 EVERY_EDITOR = "*"
@@ -115,15 +115,3 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """One table over the other; tables in both are merged too."""
-    both = dict(below)
-    for key, value in above.items():
-        under = both.get(key)
-        if isinstance(under, Mapping) and isinstance(value, Mapping):
-            both[key] = merged(under, value)
-        else:
-            both[key] = value
-    return both
