@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from memla.attribution.config import AttributionConfig
 from memla.attribution.continuation import at_positions, capture_neurons
-from memla.attribution.targets import AttributionTarget
+from memla.attribution.remembered import Recall
 from memla.errors import DataError, SettingError
 from memla.facts import EditRequest
 from memla.models.language_model import LanguageModel
@@ -97,14 +98,13 @@ def _masked_mean(
     return torch.einsum("lbvpf,bvp->lbpf", table, weights)
 
 
-@torch.no_grad()
 def dataset_means(
     model: LanguageModel,
-    targets: Sequence[AttributionTarget],
+    languages: Iterable[str],
     references: Sequence[EditRequest],
     config: AttributionConfig,
 ) -> dict[str, Float[Tensor, "layers d_ff"]]:
-    """Mean values over the references of each language of the targets, for ``dataset_mean``.
+    """Mean values over the references of each language, for ``dataset_mean``.
 
     Empty for other baselines.
 
@@ -114,10 +114,15 @@ def dataset_means(
     if config.baseline != "dataset_mean":
         return {}
     layers = config.layers_of(model.n_layers)
+    recall, scoring = Recall(model), config.scoring(model.n_layers)
     means = {}
-    for language in {target.language: None for target in targets}:
+    for language in dict.fromkeys(languages):
         values = [
-            _reference_activations(model, request, layers, config)
+            recall.get(
+                ("activations", scoring, request.text, request.subject_span),
+                partial(_reference_activations, model, request, layers, config),
+                _bytes_of,
+            )
             for request in references
             if request.language == language
         ]
@@ -130,6 +135,11 @@ def dataset_means(
     return means
 
 
+def _bytes_of(values: Tensor) -> int:
+    return values.nbytes
+
+
+@torch.no_grad()
 def _reference_activations(
     model: LanguageModel,
     request: EditRequest,

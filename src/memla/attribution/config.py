@@ -22,6 +22,21 @@ Scope = Literal["global", "layer"]
 Method = Literal["threshold", "top_k", "top_p_mass", "percentile"]
 
 
+SELECTION = {
+    "method",
+    "scope",
+    "threshold",
+    "language_thresholds",
+    "layers",
+    "depth",
+    "prompt_share",
+    "cross_languages",
+    "quorum",
+    "contrast",
+}
+"""Settings that decide what is made of scores, and no score; of layers, which are looked at."""
+
+
 class AttributionConfig(Record):
     """Settings of the search for knowledge neurons; the paper's symbols are in brackets.
 
@@ -190,6 +205,14 @@ class AttributionConfig(Record):
         low, high = (share * n_layers for share in self.depth)
         inside = tuple(layer for layer in chosen if low <= layer < high)
         return inside or (min(chosen, key=lambda layer: abs(layer - (low + high) / 2)),)
+
+    def scoring(self, n_layers: int) -> str:
+        """All settings that scores depend on in a model of so many layers, as JSON.
+
+        Configurations that differ only in how neurons are selected give the same.
+        """
+        kept = self.model_dump_json(exclude=SELECTION)
+        return f"{kept} {self.layers_of(n_layers)}"
 
     def threshold_for(self, language: str) -> float:
         """Threshold of a language: its own, or the common one."""

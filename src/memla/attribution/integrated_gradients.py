@@ -75,7 +75,7 @@ def attribute(
         SettingError: The model has not the layers or the token the configuration names.
     """
     target = next(targets_of(model, request, config))
-    means = dataset_means(model, [target], references, config)
+    means = dataset_means(model, [target.language], references, config)
     return attribute_targets(model, [target], config, means, measures_change=measures_change)[0]
 
 

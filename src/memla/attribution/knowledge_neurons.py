@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from memla.attribution.baselines import dataset_means
 from memla.attribution.config import AttributionConfig
 from memla.attribution.integrated_gradients import Attribution, attribute_targets
 from memla.attribution.neuron_sets import NeuronSet, select, split
-from memla.attribution.targets import AttributionTarget, targets_of
+from memla.attribution.remembered import Recall
+from memla.attribution.targets import targets_of
 from memla.errors import DataError
 from memla.facts import EditRequest
 from memla.models.language_model import LanguageModel
@@ -191,26 +193,43 @@ def _tables(
     others_config = config
     if config.answer in {"target_new", "both"}:
         others_config = config.model_copy(update={"answer": "target_true"})
-    targets: list[AttributionTarget] = []
-    places: dict[tuple[EditRequest, bool], range] = {}
-    wanted = [(request, True) for request in chosen]
-    wanted += [(other, False) for others in chosen.values() for other in others]
-    for request, is_own in dict.fromkeys(wanted):
-        found = list(targets_of(model, request, config if is_own else others_config))
-        places[request, is_own] = range(len(targets), len(targets) + len(found))
-        targets += found
-    means = dataset_means(model, targets, references, config)
-    attributions = attribute_targets(model, targets, config, means)
+    languages = [request.language for request in chosen]
+    means = dataset_means(model, languages, references, config)
+    recall = Recall(model)
     tables: dict[EditRequest, list[Scores]] = {}
     problems: dict[str, str] = {}
     for request, others in chosen.items():
-        own = [attributions[index] for index in places[request, True]]
-        common = [attributions[places[other, False][0]] for other in others]
+        own = _attributions(model, request, config, means, recall)
+        common = [_attributions(model, one, others_config, means, recall)[0] for one in others]
         tables[request] = [_contrasted(attribution, common) for attribution in own]
         for attribution in own:
             if attribution.problem is not None:
                 problems[request.language] = attribution.problem
     return tables, problems
+
+
+def _attributions(
+    model: LanguageModel,
+    request: EditRequest,
+    config: AttributionConfig,
+    means: dict[str, Scores],
+    recall: Recall,
+) -> tuple[Attribution, ...]:
+    """Scores of one request, one for each answer that is asked for; worked out by itself."""
+    if config.answer in {"target_true", "greedy"}:
+        request = request.without_target()  # the new answer makes no difference
+
+    def attribute() -> tuple[Attribution, ...]:
+        targets = list(targets_of(model, request, config))
+        return tuple(attribute_targets(model, targets, config, means))
+
+    mean = means.get(request.language)
+    start = b"" if mean is None else hashlib.sha256(mean.cpu().numpy().tobytes()).digest()
+    return recall.get((request, config.scoring(model.n_layers), start), attribute, _bytes_of)
+
+
+def _bytes_of(attributions: Sequence[Attribution]) -> int:
+    return sum(attribution.scores.nbytes for attribution in attributions)
 
 
 def _contrasted(attribution: Attribution, others: Sequence[Attribution]) -> Scores:
