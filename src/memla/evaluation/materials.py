@@ -78,7 +78,7 @@ class Materials:
             sizes = ", ".join(f"{name} ({size})" for name, size in card.sizes.items())
             raise DataError(
                 f"benchmark {card.name!r} has no cases in split {plan.split!r}",
-                hint=f"its splits: {sizes}",
+                hint=f"choose one of its splits with split (--split): {sizes}",
             )
         ids = tuple(case.id for case in cases)
         key = (plan.split, plan.references if plan.use_references else False, ids)
