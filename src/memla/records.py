@@ -75,22 +75,33 @@ def describe_validation(error: ValidationError) -> str:
     return f"{key}: {first['msg']}, got {shown}{more}"
 
 
-def read_text(path: Path) -> str:
-    """Text of a UTF-8 file, compressed with gzip or not; a BOM is dropped.
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Read a file inside the ``with`` block; what is wrong with it is told by its name.
 
     Raises:
-        DataError: The file cannot be read or is not UTF-8.
+        DataError: The file is absent, a folder, damaged, or cannot be read.
     """
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz" or content.startswith(_GZIP):
-            content = gzip.decompress(content)
+        yield
     except FileNotFoundError:
         raise DataError(f"there is no file {str(path)!r}", hint="check the path") from None
     except IsADirectoryError:
         raise DataError(f"{str(path)!r} is a folder, not a file") from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{str(path)!r} cannot be read: {error}") from None
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file, compressed with gzip or not; a BOM is dropped.
+
+    Raises:
+        DataError: The file cannot be read or is not UTF-8.
+    """
+    with readable(path):
+        content = path.read_bytes()
+        if path.suffix == ".gz" or content.startswith(_GZIP):
+            content = gzip.decompress(content)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,7 +10,6 @@ import gzip
 import io
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from memla.errors import DataError
+from memla.records import readable
 
 CHUNK = 1 << 20
 """Characters that are read at a time."""
@@ -41,24 +41,18 @@ def open_text(path: Path) -> Iterator[io.TextIOWrapper]:
         DataError: The file is absent, damaged or not UTF-8, also while it is being read.
     """
     try:
-        with path.open("rb") as raw:
+        with readable(path), path.open("rb") as raw:
             compressed = raw.read(2) == _GZIP
             raw.seek(0)
             content = cast("io.BufferedReader", gzip.GzipFile(fileobj=raw)) if compressed else raw
             with io.TextIOWrapper(content, encoding="utf-8-sig", newline=None) as text:
                 yield text
-    except FileNotFoundError:
-        raise DataError(f"there is no file {str(path)!r}", hint="check the path") from None
-    except IsADirectoryError:
-        raise DataError(f"{str(path)!r} is a folder, not a file") from None
     except UnicodeDecodeError as error:
         what = error.object[error.start : error.start + 1].hex()
         raise DataError(
             f"{str(path)!r} is not UTF-8: it has a byte {what!r} that is no character",
             hint="convert it to UTF-8",
         ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{str(path)!r} cannot be read: {error}") from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:

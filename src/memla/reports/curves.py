@@ -25,6 +25,8 @@ class Curve:
     setting: str
     labels: tuple[str, ...]
     """What the methods are called, in the order of the setting's value."""
+    is_mixed: bool = False
+    """Whether they differ in more than that setting."""
 
 
 def curves(group: Group) -> list[Curve]:
@@ -59,8 +61,22 @@ def _curve(members: Sequence[Method], setting: str | None) -> Curve | None:
         if len(there) == len(set(there)) == len(members) > 1:
             order = sorted(range(len(members)), key=lambda index: values[index][name])
             labels = tuple(members[index].label for index in order)
-            return Curve(members[0].runs[0].plan.editor, name, labels)
+            editor = members[0].runs[0].plan.editor
+            return Curve(editor, name, labels, _differ_beside(members, name))
     return None
+
+
+def _differ_beside(members: Sequence[Method], setting: str) -> bool:
+    """Whether methods differ in a setting beside one and what stands for it."""
+    held = {
+        setting,
+        *(name for (name, _), (held_in, _) in STANDS_FOR.items() if held_in == setting),
+    }
+    rests = [
+        {name: value for name, value in _flat(one.runs[0].plan.settings) if name not in held}
+        for one in members
+    ]
+    return any(rest != rests[0] for rest in rests)
 
 
 def numbers(method: Method) -> dict[str, float]:

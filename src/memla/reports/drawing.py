@@ -67,9 +67,13 @@ class Canvas:
         place = {"x": x, "y": y, "width": width, "height": height}
         self._add("rect", place | more, hint=hint)
 
-    def dot(self, x: Number, y: Number, colour: str, hint: str = "") -> None:
+    def dot(
+        self, x: Number, y: Number, colour: str, hint: str = "", *, is_hollow: bool = False
+    ) -> None:
         """Add a point, with what is shown when it is pointed at."""
-        self._add("circle", {"cx": x, "cy": y, "r": 5, "fill": colour}, hint=hint)
+        place = {"cx": x, "cy": y, "r": 5}
+        hollow = {"r": 4, "fill": "#fff", "stroke": colour, "stroke_width": 2, "class_": "hollow"}
+        self._add("circle", place | (hollow if is_hollow else {"fill": colour}), hint=hint)
 
     def label(self, x: Number, y: Number, text: str, **more: object) -> None:
         """Add a text."""

@@ -14,9 +14,10 @@ from memla.reports.groups import Group, Method
 from memla.reports.placing import cut_text, text_width
 from memla.reports.tables import Neurons, counts, metric_name, pairs, source_name
 
-CELL, ROW, LEFT, TOP, GAP, RIGHT = 28, 22, 58, 24, 8, 10
-"""Width and height of a heat map's cell, room for its rows' names, for its columns' names, before
-the mean and after it: narrow enough that twelve languages are seen at once on a phone."""
+CELL, ROW, LEFT, TOP, GAP, RIGHT = 28, 22, 58, 44, 8, 10
+"""Width and height of a heat map's cell, room for its rows' names, for what it is of and its
+columns' names, before the mean and after it: narrow enough that twelve languages are seen at once
+on a phone."""
 
 GROW = 1.3
 """How much larger a heat map is drawn where there is room."""
@@ -69,6 +70,7 @@ def heat_map(group: Group, metric: str) -> Figure:
         " The table below has the same numbers.",
         grow=GROW,
     )
+    canvas.label(4, 16, f"{name}, %")
     for index, target in enumerate(columns):
         x = LEFT + CELL * (index + 0.5) + (GAP if target == TRANSFER else 0)
         shown = "mean" if target == TRANSFER else target
@@ -80,9 +82,10 @@ def heat_map(group: Group, metric: str) -> Figure:
         for source in sources:
             _heat_row(canvas, method, metric, source, columns, y)
             y += ROW
+    starred = " *: unfinished." if any(method.is_unfinished(s) for method, s in rows) else ""
     return Figure(
         f"{name} in percent, colours from 0 to 100. Rows: language of the edit; columns: of the"
-        f" question; mean: over the other languages; framed: edited in this language."
+        f" question; mean: over the other languages; framed: edited in this language.{starred}"
         f" {counts(used)} prompts a number. {group.provenance}.",
         canvas.svg(),
     )
@@ -92,6 +95,7 @@ def _heat_row(
     canvas: Canvas, method: Method, metric: str, source: str, columns: Sequence[str], y: Number
 ) -> None:
     short = source if len(source) < 7 else f"{len(source_parts(source))} lang."
+    short += "*" if method.is_unfinished(source) else ""
     canvas.label(LEFT - 6, y + 15, short, text_anchor="end", class_="name")
     own = source_parts(source)
     for index, target in enumerate(columns):

@@ -60,9 +60,19 @@ class Method:
         """One number; None where there is none."""
         return self.cells.get((metric, source, target))
 
-    def n_cases(self, source: str) -> int:
-        """Cases edited in a source."""
-        return sum(run.seen.cases[source] for run in self.runs)
+    def runs_in(self, source: str) -> list[RunReading]:
+        """Runs that edit in a source."""
+        return [run for run in self.runs if source in run.plan.source_languages]
+
+    def is_unfinished(self, source: str) -> bool:
+        """Whether cases of a source are still to come."""
+        return any(run.is_unfinished_in(source) for run in self.runs_in(source))
+
+    def cases(self, source: str) -> str:
+        """How many cases were edited in a source: ``200``, or ``5 of 200``."""
+        runs = self.runs_in(source)
+        there, wanted = sum(r.seen.cases[source] for r in runs), sum(r.wanted for r in runs)
+        return f"{there} of {wanted}" if there < wanted else str(there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +117,18 @@ class Group:
         told = (*about, f"Measured: {self.subject}.")
         if not self.lacking:
             return told
-        names = ", ".join(self.lacking[:SHOWN_LACKING])
+        names = "; ".join(self.lacking[:SHOWN_LACKING])
         more = len(self.lacking) - SHOWN_LACKING
-        rest = f" and {more} more" if more > 0 else ""
+        rest = f"; and {more} more" if more > 0 else ""
         return (*told, f"Runs of this recipe that are not there yet: {names}{rest}.")
 
     @property
     def provenance(self) -> str:
-        """What every caption says: protocol, model and benchmark."""
+        """What every caption says: protocol, model, benchmark and split."""
         plan = self.runs[0].plan
         model = f"model {plan.model}" + (f" ({MINI_NOTE})" if is_ours(plan.model) else "")
-        return f"Protocol {plan.protocol}, {model}, benchmark {Path(plan.benchmark).name}"
+        data = f"benchmark {Path(plan.benchmark).name}, split {plan.split}"
+        return f"Protocol {plan.protocol}, {model}, {data}"
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -227,7 +238,10 @@ def _method_of(run: RunReading) -> str:
 
 
 def labels(runs: Sequence[RunReading]) -> list[str]:
-    """A name for each: the editor, its preset, and if need be the settings in which it differs."""
+    """A name for each: the editor, its preset, and if need be the settings in which it differs.
+
+    Runs with the same settings are told apart by how many cases they were to take, and by the seed.
+    """
     plain = [_plain_label(run) for run in runs]
     named = []
     for run, label in zip(runs, plain, strict=True):
@@ -248,13 +262,23 @@ def _plain_label(run: RunReading) -> str:
 
 
 def _difference(run: RunReading, alike: Sequence[RunReading]) -> str:
-    mine = flat_settings(run.plan.settings)
-    others = [flat_settings(other.plan.settings) for other in alike if other is not run]
-    keys = [key for key in mine if any(other.get(key) != mine[key] for other in others)]
-    shown = [f"{key.rpartition('.')[2]}={mine[key]}" for key in keys]
+    mine, others = _decided(run), [_decided(other) for other in alike if other is not run]
+    shown = [said for key, said in mine.items() if any(o.get(key) != said for o in others)]
     if not 0 < len(shown) <= DIFFERENCES or max(map(len, shown)) > 40:
         return f", {run.plan.digest[:6]}"
     return ", " + ", ".join(shown)
+
+
+def _decided(run: RunReading) -> dict[str, str]:
+    """What may tell a run from others of its editor, each as a name shows it."""
+    plan = run.plan
+    found = {
+        name: f"{name.rpartition('.')[2]}={value}"
+        for name, value in flat_settings(plan.settings).items()
+    }
+    found["plan limit"] = "all cases" if plan.limit is None else f"limit {plan.limit}"
+    found["plan seed"] = f"seed {plan.seed}"
+    return found
 
 
 def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -140,11 +140,14 @@ class RunReading:
 
     @property
     def is_unfinished(self) -> bool:
+        """Whether a source is unfinished."""
+        return any(map(self.is_unfinished_in, self.plan.source_languages))
+
+    def is_unfinished_in(self, source: str) -> bool:
         """Whether a source has fewer cases than it has to have, now or after all edits."""
         moments = [self.seen.cases]
         moments += [self.seen.after_all] if self.plan.mode == "sequential" else []
-        sources = self.plan.source_languages
-        return any(cases[source] < self.wanted for cases in moments for source in sources)
+        return any(cases[source] < self.wanted for cases in moments)
 
 
 def read_for_report(

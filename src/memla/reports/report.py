@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from memla.reports import differences, figures, papers, tables
+from memla.reports.cautions import cautions, unfinished
 from memla.reports.damage import damage_sections
 from memla.reports.drawing import Figure
+from memla.reports.examples import examples as examples_of
 from memla.reports.finding import find
 from memla.reports.groups import MINI_NOTE, Group, group_recipe, group_runs, is_ours
 from memla.reports.overlap import overlap_figures
@@ -70,8 +72,9 @@ class Report:
             if is_ours(model)
         ]
         about = (
-            "Intervals are 95 % bootstrap intervals over cases. Two editors are compared on the"
-            " cases they share by `memla compare`."
+            "Intervals are 95 % bootstrap intervals over cases; one without width says that all"
+            " cases agree, not that more of them would. Two editors are compared on the cases they"
+            " share by `memla compare`."
         )
         asked = [
             f"Protocol {one.name}: {one.about} Defined by {one.source}."
@@ -132,9 +135,9 @@ def _garbage_uncollected() -> Iterator[None]:
 
 
 def _sections(group: Group) -> Iterator[Section]:
-    yield Section("Runs", _unfinished(group), tables=(tables.overview(group),))
+    yield Section("Runs", unfinished(group), tables=(tables.overview(group),))
     if compared := tuple(tables.comparisons(group)):
-        yield Section("Editors compared", tables=compared)
+        yield Section("Editors compared", tuple(cautions(group)), tables=compared)
     yield from _beside_papers(group)
     contrasts = differences.differences(group)
     if decided := differences.table(group, contrasts):
@@ -156,7 +159,7 @@ def _sections(group: Group) -> Iterator[Section]:
     failed = tables.failures(group)
     good = () if failed else ("No case failed.",)
     yield Section("Failures", good, tables=(failed,) if failed else ())
-    if shown_cases := tuple(tables.examples(group)):
+    if shown_cases := tuple(examples_of(group)):
         note = "Cases are those whose names have the smallest SHA-256, so that nobody chose them."
         yield Section("Examples", (note,), tables=shown_cases)
 
@@ -178,12 +181,3 @@ def _neurons(group: Group) -> Iterator[Section]:
     if chart and sizes:
         drawn = ((chart, None), *overlap_figures(group))
         yield Section("Neurons", figures=drawn, tables=(sizes,))
-
-
-def _unfinished(group: Group) -> tuple[str, ...]:
-    return tuple(
-        f"{method.label} ({run.path.name}) is unfinished: its numbers are of the cases there are."
-        for method in group.methods
-        for run in method.runs
-        if run.is_unfinished
-    )

@@ -47,6 +47,8 @@ class Point:
     """Its colour: its editor's where editors are curves, its own where each is one point."""
     is_best: bool = False
     """Whether no other of the same source is as good in both and better in one."""
+    is_unfinished: bool = False
+    """Whether cases of it are still to come."""
 
 
 Numbered = Sequence[tuple[int, Point]]
@@ -75,7 +77,7 @@ def scatter(
     texts = _names(found)
     colours = list(dict.fromkeys(point.ink for point in found))
     by_colour = sorted(numbered, key=lambda one: colours.index(one[1].ink))
-    key = [] if texts else [(p.ink, f"{place} {p.label}") for place, p in by_colour]
+    key = [] if texts else [(point, f"{place} {point.label}") for place, point in by_colour]
     columns = _key_columns([text for _, text in key])
     canvas = Canvas(
         WIDTH,
@@ -132,13 +134,13 @@ def _key_columns(texts: Sequence[str]) -> int:
     return max(1, int((WIDTH - 10) // widest))
 
 
-def _key(canvas: Canvas, key: Sequence[tuple[str, str]], columns: int) -> None:
+def _key(canvas: Canvas, key: Sequence[tuple[Point, str]], columns: int) -> None:
     """What each number means, in columns that are read downwards."""
     rows = math.ceil(len(key) / columns)
-    for index, (ink, text) in enumerate(key):
+    for index, (point, text) in enumerate(key):
         x = 10 + (WIDTH - 10) / columns * (index // rows)
         y = HEIGHT + 8 + KEY_ROW * (index % rows)
-        canvas.dot(x, y, ink)
+        canvas.dot(x, y, point.ink, is_hollow=point.is_unfinished)
         shown = cut_text(text, WIDTH / columns - 24, KEY_SIZE)
         canvas.label(x + 12, y + 4, shown, class_="key")
 
@@ -191,7 +193,7 @@ def _marks(
     for place, spot, ink in zip(places, spots, inks, strict=True):
         canvas.line(*place, *spot, stroke=ink, stroke_opacity="0.5")
     for (index, point), place, ink in zip(numbered, places, inks, strict=True):
-        canvas.dot(*place, ink, _hint(index, point))
+        canvas.dot(*place, ink, _hint(index, point), is_hollow=point.is_unfinished)
     for name, spot in zip(names, spots, strict=True):
         canvas.label(spot[0], spot[1] + 4, name, text_anchor="middle", class_="point")
 
@@ -211,4 +213,5 @@ def _hint(index: int, point: Point) -> str:
         f"{index}: {point.label}, edited in {source_name(point.source)}:"
         f" {reached.metric} transfer {reached.value:.1f} %, {metric_name(kept.metric)}"
         f" {kept.value:.1f} %, n {reached.n} and {kept.n}"
+        + (", unfinished" if point.is_unfinished else "")
     )

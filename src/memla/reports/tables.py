@@ -8,10 +8,8 @@ from statistics import fmean, median
 
 from memla.evaluation.results import AFTER_ALL, JOINT
 from memla.evaluation.summary import TRANSFER, Cell
-from memla.languages import language_name
 from memla.reports.groups import Group, Method
 from memla.reports.neuron_sums import NeuronSums
-from memla.reports.reading import Answered, Example
 
 SHOWN_FAILURES = 20
 """Failed cases that are listed of a method."""
@@ -56,6 +54,11 @@ def source_name(source: str) -> str:
     return source if len(parts) <= 3 else f"{len(parts)} languages together"
 
 
+def source_entry(method: Method, source: str) -> Entry:
+    """Languages of an edit, and whether cases are still to come."""
+    return Entry(source_name(source), "unfinished" if method.is_unfinished(source) else "")
+
+
 def number(cell: Cell | None) -> Entry:
     """A value with its 95 % interval and the prompts behind it."""
     if cell is None:
@@ -80,7 +83,7 @@ def comparisons(group: Group) -> Iterator[Table]:
         rows = [
             (
                 Entry(method.label),
-                Entry(str(method.n_cases(source))),
+                Entry(method.cases(source)),
                 number(method.cell(first, source, source)),
                 *(number(method.cell(metric, source, TRANSFER)) for metric in metrics),
             )
@@ -106,7 +109,7 @@ def matrix(group: Group, metric: str) -> Table:
         cells = [method.cell(metric, source, target) for target in columns]
         used += cells[:-1]
         values = (Entry("–" if cell is None else f"{cell.value:.1f}") for cell in cells)
-        rows.append((Entry(method.label), Entry(source_name(source)), *values))
+        rows.append((Entry(method.label), source_entry(method, source), *values))
     return Table(
         f"{metric_name(metric)} in percent, by language of the edit (rows) and of the question"
         f" (columns); {counts(used)} prompts a language. {group.provenance}.",
@@ -195,7 +198,7 @@ def overview(group: Group) -> Table:
                     *(str(failed), str(plan.seed), plan.memla_version),
                 )
             )
-    head = ("editor", "run", "protocol", "cases by source", "state", "failed", "seed", "memla")
+    head = ("editor", "run", "protocol", "cases by source", "state", "failed", "seed", "version")
     caption = f"Runs behind the numbers. {group.provenance}."
     return Table(caption, head, tuple(tuple(map(Entry, row)) for row in rows))
 
@@ -261,37 +264,4 @@ def neurons(group: Group, sets: Sequence[Neurons]) -> Table | None:
         head,
         tuple(rows),
         numbers=len(head) - 2,
-    )
-
-
-def examples(group: Group) -> Iterator[Table]:
-    """What was said before and after the edit, in every language."""
-    for method in group.methods:
-        for run in method.runs:
-            for _, example in run.seen.examples:
-                yield from _example(group, method, example)
-
-
-def _example(group: Group, method: Method, example: Example) -> Iterator[Table]:
-    what = f"{method.label}, case {example.case}, edited in {source_name(example.source)}"
-    for answers, about in (
-        (example.edited, "the edited fact"),
-        (example.neighbors, "another fact, which should stay"),
-    ):
-        if answers:
-            is_edited = answers is example.edited
-            head = ("new answer", "old answer") if is_edited else ("right answer",)
-            yield Table(
-                f"{what}: {about}; n 1 case. {group.provenance}.",
-                ("language", "question", *head, "before", "after"),
-                tuple(_answer(one, with_other=is_edited) for one in answers),
-                is_text=True,
-            )
-
-
-def _answer(one: Answered, *, with_other: bool) -> tuple[Entry, ...]:
-    texts = (one.question, one.right, *([one.other] if with_other else []), one.before, one.after)
-    return (
-        Entry(language_name(one.language), one.language),
-        *(Entry(text, language=one.language) for text in texts),
     )

@@ -43,10 +43,18 @@ def points(group: Group) -> list[Point]:
         kept, reached = (method.cell(metric, source, TRANSFER) for metric in found)
         if kept is not None and reached is not None:
             ink = inks[method.label] if len(inks) > 1 else COLOURS[index % len(COLOURS)]
-            plain.append(Point(method.label, source, kept, reached, ink))
+            is_unfinished = method.is_unfinished(source)
+            plain.append(
+                Point(method.label, source, kept, reached, ink, is_unfinished=is_unfinished)
+            )
     order = {source: index for index, source in enumerate(group.sources)}
     plain.sort(key=lambda point: order[point.source])
-    return [replace(one, is_best=not any(_beats(o, one) for o in plain)) for one in plain]
+    # What is unfinished has other cases than the rest: it neither is best nor takes that away.
+    whole = [point for point in plain if not point.is_unfinished]
+    return [
+        replace(one, is_best=one in whole and not any(_beats(other, one) for other in whole))
+        for one in plain
+    ]
 
 
 def _inks(group: Group) -> dict[str, str]:
@@ -73,7 +81,7 @@ def trade_off_table(group: Group, found: Sequence[Point]) -> Table:
         (
             Entry(str(place)),
             Entry(point.label),
-            Entry(source_name(point.source)),
+            Entry(source_name(point.source), "unfinished" if point.is_unfinished else ""),
             Entry("yes" if point.is_best else ""),
             number(point.reached),
             number(point.kept),
@@ -82,7 +90,8 @@ def trade_off_table(group: Group, found: Sequence[Point]) -> Table:
     ]
     return Table(
         "Transfer and retention in the other languages, in percent with 95 % intervals; n prompts."
-        f" Best: no other editor is better in one and as good in the other. {group.provenance}.",
+        " Best: no other editor is better in one and as good in the other; unfinished runs do not"
+        f" take part. {group.provenance}.",
         ("no.", "editor", "edited in", "best", metric_name(reached), metric_name(kept)),
         tuple(rows),
         numbers=2,
@@ -139,9 +148,11 @@ def _trade_off(group: Group, numbered: Numbered, which: str = "") -> Figure:
         names=(f"{kept}, %", f"{reached} transfer, %"),
     )
     n = counts(cell for point in found for cell in (point.kept, point.reached))
+    hollow = " Hollow: unfinished." if any(point.is_unfinished for point in found) else ""
     return Figure(
         f"Edited in {sources}: what transfers against what is kept, both in the other languages,"
-        f" with 95 % intervals; dashed: no editor is better in both.{_lines(joined, found)}{which}"
+        " with 95 % intervals; dashed: no editor is better in both."
+        f"{hollow}{_lines(joined, found)}{which}"
         f" {n} prompts a number. {group.provenance}.",
         drawn,
     )
@@ -153,5 +164,10 @@ def _lines(joined: Sequence[Curve], found: Sequence[Point]) -> str:
     shown = [curve for curve in joined if len(there.intersection(curve.labels)) > 1]
     if not shown:
         return ""
-    told = ", ".join(dict.fromkeys(f"{curve.setting} of {curve.editor}" for curve in shown))
+    told = "; ".join(dict.fromkeys(map(_swept, shown)))
     return f" Lines join an editor's points in the order of one setting ({told})."
+
+
+def _swept(curve: Curve) -> str:
+    others = ", where other settings change too" if curve.is_mixed else ""
+    return f"{curve.setting} of {curve.editor}{others}"

@@ -129,7 +129,8 @@ _LATEX = {
     "<": "\\textless{}",
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
-    '"': "\\textquotedbl{}",
+    # Not \textquotedbl, which the encoding that a document has by itself lacks.
+    '"': "\\char34{}",
     "–": "--",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
@@ -140,8 +141,8 @@ def _latex(text: str) -> str:
 
 
 COLUMNS = (
-    *("recipe", "editor", "run", "model", "model_note", "benchmark", "split", "protocol", "metric"),
-    *("source", "target", "value", "low", "high", "n"),
+    *("recipe", "editor", "run", "model", "model_note", "benchmark", "split", "protocol"),
+    *("state", "metric", "source", "target", "value", "low", "high", "n"),
 )
 """Columns of the table of numbers."""
 
@@ -162,7 +163,9 @@ def rows(report: Report) -> Iterator[dict[str, object]]:
                     "split": plan.split,
                 }
                 for cell in run.cells:
-                    yield known | cell.model_dump(mode="json")
+                    is_unfinished = run.is_unfinished_in(cell.source)
+                    state = {"state": "unfinished" if is_unfinished else "finished"}
+                    yield known | state | cell.model_dump(mode="json")
 
 
 def to_csv(report: Report) -> str:
