@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from memla.errors import DataError
+
+
+HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
+"""What systems say of a lock that another process holds."""
 
 
 class HeldElsewhereError(DataError):
@@ -26,7 +31,7 @@ def locked(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[
 
     Raises:
         HeldElsewhereError: Another process holds it, and this one is not to wait.
-        DataError: The file cannot be made.
+        DataError: The file cannot be made, or its disk has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,9 +41,14 @@ def locked(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[
     with stream:
         try:
             _take(stream, wait=wait, shared=shared)
-        except OSError:
+        except OSError as error:
             where = str(path.parent)
-            raise HeldElsewhereError(f"another process is at work in {where!r}") from None
+            if error.errno in HELD:
+                raise HeldElsewhereError(f"another process is at work in {where!r}") from None
+            raise DataError(
+                f"{where!r} has no locks that keep other processes away: {error.strerror}",
+                hint="name a folder on another disk, or mount this one so that it has locks",
+            ) from None
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import resource
 import subprocess
@@ -11,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from memla.errors import DataError
-from memla.evaluation.locks import locked
+from memla.evaluation.locks import HeldElsewhereError, locked
 from memla.evaluation.record_files import append_records, read_records
 from memla.evaluation.results import Plan, RunFolder
 from memla.evaluation.shards import Shard
@@ -90,6 +92,18 @@ def test_a_process_that_ends_leaves_no_lock(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     with locked(tmp_path / "замок"):
         pass
+
+
+def test_a_disk_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    folder = tmp_path / "без замков"
+    with pytest.raises(DataError, match=r"без замков.*no locks.*not implemented") as caught:
+        RunFolder(folder).taken().__enter__()
+    assert not isinstance(caught.value, HeldElsewhereError)
+    assert "another disk" in caught.value.hint
 
 
 @contextmanager
