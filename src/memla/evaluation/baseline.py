@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from memla.errors import DataError
 from memla.evaluation.locks import locked
 from memla.evaluation.observations import EVERYTHING, Asked, Decoding, Observation
 from memla.evaluation.observe import observe
@@ -36,6 +37,9 @@ class Baseline:
         asked: What it is asked of which probe.
         folder: Where to keep the observations; other runs of the same weights find them there.
         fingerprint: Identity of the weights.
+
+    Raises:
+        DataError: The file is broken.
     """
 
     def __init__(
@@ -100,7 +104,18 @@ class Baseline:
 
 
 def _read(line: bytes, where: str) -> Before:
-    return parse_record(Before, json.loads(line), where)
+    """One line of the file.
+
+    Raises:
+        DataError: It is broken.
+    """
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise DataError(
+            f"{where}: not JSON: {error}", hint="remove the file; the model is asked again"
+        ) from None
+    return parse_record(Before, value, where)
 
 
 def _key(probes: Sequence[Probe]) -> str:

@@ -12,6 +12,7 @@ from itertools import chain
 from memla.benchmarks.formats.question_prefixes import strip_question_prefix
 from memla.editors.base import Editor
 from memla.editors.edits import Edit
+from memla.errors import DataError, MissingExtraError
 from memla.evaluation.baseline import Baseline
 from memla.evaluation.kept_edits import KeptEdits
 from memla.evaluation.observations import Observation
@@ -100,6 +101,10 @@ class Bench:
             done_after_all: What has been looked at after all edits of its sequence.
             kept: Where a sequence keeps its edits until it is through.
             emit: Takes the results.
+
+        Raises:
+            MemlaError: No case can be edited here: an optional dependency is not installed, or
+                the disk is full.
         """
         if self.plan.mode == "sequential":
             self._in_sequence(group, done, done_after_all, kept, emit)
@@ -156,6 +161,13 @@ class Bench:
                 references=self.references.for_cases(cases),
                 seed=case_seed(self.plan.seed, *(case.id for case in cases), source),
             )
+        except MissingExtraError:
+            raise
+        except OSError as error:  # a full disk, say, is no failure of the case
+            raise DataError(
+                f"case {cases[0].id!r} cannot be edited here: {described(error)}",
+                hint="what was finished is kept; run the same again when that is mended",
+            ) from error
         except Exception as error:  # one case must not end a run of days
             return _Made(None, described(error))
         return _Made(edit, seconds=(time.perf_counter() - start) / len(cases))

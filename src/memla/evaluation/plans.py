@@ -25,12 +25,12 @@ JOINT = "+"
 
 
 def source_parts(source: str) -> tuple[str, ...]:
-    """The languages of a source: ``("en", "zh")`` of ``"en+zh"``.
+    """The languages of a source, each once: ``("en", "zh")`` of ``"en+zh"``.
 
     Raises:
         UnknownNameError: One is not a known language.
     """
-    return tuple(parse_language(part) for part in source.split(JOINT))
+    return tuple(dict.fromkeys(parse_language(part) for part in source.split(JOINT)))
 
 
 class Plan(Record):

@@ -252,7 +252,8 @@ def checked(run: Run) -> Run:
     errors = _errors(run)
     first = next(errors, None)
     if first is not None and all(error is not None for error in errors):
-        raise EditError(f"every case failed; the first: {first}")
+        again = f"remove {str(run.folder.path)!r} to try them again" if run.folder else None
+        raise EditError(f"every case failed; the first: {first}", hint=again)
     return run
 
 

@@ -9,7 +9,14 @@ import sys
 
 import pytest
 
-from memla.errors import DataError, EditError, NoNeuronsError, UnknownNameError
+from memla.errors import (
+    DataError,
+    EditError,
+    MemlaError,
+    MissingExtraError,
+    NoNeuronsError,
+    UnknownNameError,
+)
 from memla.evaluation.protocols import PROTOCOLS
 from memla.evaluation.references import References
 from memla.evaluation.results import Plan, RunFolder
@@ -91,6 +98,13 @@ def test_an_edit_can_be_made_in_two_languages_at_once(run_plan, shake_editor):
     assert by_target["ES", "transfer"] == 6, "three languages, two cases"
 
 
+def test_a_language_that_stands_twice_in_a_source_is_edited_once(run_plan, shake_editor):
+    assert Plan(source_languages=("zh+zh", "th", "zh")).source_languages == ("zh", "th")
+    run_plan(Plan(model="tiny", benchmark="capitals", source_languages=("zh+th+zh",)))
+    for requests, _, _ in shake_editor.seen:
+        assert [r.language for r in requests if r.target_new] == ["zh", "th"]
+
+
 def test_references_share_no_subject_with_what_is_edited_or_asked(run_plan, shake_editor):
     run_plan()
     seen = {requests[0].fact: references for requests, references, _ in shake_editor.seen}
@@ -140,6 +154,15 @@ def test_a_broken_line_in_the_middle_is_named(run_plan, tmp_path):
     path.write_bytes(b"{broken\n" + path.read_bytes())
     with pytest.raises(DataError, match=r"cases\.jsonl, line 1"):
         run_plan(out=tmp_path)
+
+
+def test_a_broken_line_of_the_unedited_models_answers_is_named(run_plan, tmp_path):
+    run_plan(out=tmp_path)
+    (path,) = tmp_path.glob("before-*.jsonl")
+    path.write_bytes(bytes(20) + b"\n" + path.read_bytes())
+    with pytest.raises(DataError, match=r"before-.*\.jsonl, line 1: not JSON") as caught:
+        run_plan(out=tmp_path)
+    assert "remove the file" in caught.value.hint
 
 
 def test_the_unedited_model_is_asked_once_for_all_editors(run_plan, tmp_path, shake):
@@ -200,6 +223,41 @@ def test_a_run_in_which_everything_fails_is_an_error(run_plan, shake):
 
     with pytest.raises(EditError, match=r"every case failed.*ไทย"):
         run_plan(editor=Refuse())
+
+
+def test_when_everything_failed_it_is_told_how_to_try_again(run_plan, shake, tmp_path):
+    class Refuse(type(shake())):
+        def edit(self, *_, **__):
+            raise NoNeuronsError("no neuron was selected in ไทย")
+
+    for _ in range(2):  # what failed is a result, which is not made again by itself
+        with pytest.raises(EditError, match="every case failed") as caught:
+            run_plan(out=tmp_path, editor=Refuse())
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert caught.value.hint == f"remove {str(folder)!r} to try them again"
+    with pytest.raises(EditError) as caught:
+        run_plan(editor=Refuse())
+    assert caught.value.hint is None
+
+
+@pytest.mark.parametrize("mode", ["single", "batch", "sequential"])
+@pytest.mark.parametrize(
+    "reason", [OSError(28, "No space left on device"), MissingExtraError("no package пакет")]
+)
+def test_what_is_wrong_with_the_machine_is_no_failure_of_a_case(
+    run_plan, shake, tmp_path, mode, reason
+):
+    class Hindered(type(shake())):
+        def edit(self, *_, **__):
+            raise reason
+
+    plan = Plan(model="tiny", benchmark="capitals", mode=mode, target_languages=("th",))
+    with pytest.raises(MemlaError, match=r"No space left|пакет") as caught:
+        run_plan(plan, out=tmp_path, editor=Hindered())
+    assert not isinstance(caught.value, EditError)
+    run = run_plan(plan, out=tmp_path)
+    assert len(list(run.results())) == 2
+    assert run.failures() == {}
 
 
 def test_scores_arrive_as_cases_are_finished(run_plan):
