@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from memla.editors import EDITORS
 from memla.errors import DataError, SettingError
@@ -70,6 +71,15 @@ class Recipe(Record):
     contrasts: tuple[Contrast, ...] = ()
     """Pairs of variants whose difference is told."""
 
+    @field_validator("name")
+    @classmethod
+    def _names_a_file(cls, name: str) -> str:
+        if not name.strip(" .") or re.search(r"[/\\\x00-\x1f]", name):
+            raise SettingError(
+                f"name {name!r} of a recipe is no name for a file", hint="as in name = 'table3'"
+            )
+        return name
+
     @model_validator(mode="after")
     def _names_are_clear(self) -> Self:
         names = self.variant_names
@@ -102,7 +112,7 @@ class Recipe(Record):
         changes = dict(overrides or {})
         named: list[NamedPlan] = []
         for one in self._expanded():
-            if one.setting in changes and one.is_plan_key:
+            if one.is_undone_by(changes):
                 raise SettingError(
                     f"{one.setting!r} is what variant {one.name!r} of recipe {self.name!r} varies",
                     hint="leave that option out, or copy the recipe and change its values",

@@ -75,7 +75,12 @@ class SingleVariant(Record):
     keys: dict[str, Any]
     setting: str | None = None
     value: Any = None
-    is_plan_key: bool = False
+    varied: dict[str, Any] = Field(default_factory=dict)
+    """What the sweep has put into the keys; empty: there is none."""
+
+    def is_undone_by(self, changes: Mapping[str, Any]) -> bool:
+        """Whether changes of a plan's keys would undo what the sweep varies."""
+        return _meet(self.varied, changes)
 
 
 def one_by_one(variant: Variant, keys: dict[str, Any]) -> Iterator[SingleVariant]:
@@ -85,14 +90,25 @@ def one_by_one(variant: Variant, keys: dict[str, Any]) -> Iterator[SingleVariant
         yield SingleVariant(name=_name(variant, keys), keys=keys)
         return
     for value in sweep.values:
-        swept = merged(keys, sweep.changes(value))
+        varied = sweep.changes(value)
+        swept = merged(keys, varied)
         yield SingleVariant(
             name=_name(variant, swept, (sweep.key, value)),
             keys=swept,
             setting=sweep.key,
             value=value,
-            is_plan_key=sweep.plan_key is not None,
+            varied=varied,
         )
+
+
+def _meet(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two tables have a value for the same key, at any depth."""
+    return any(
+        not (isinstance(value, Mapping) and isinstance(second[key], Mapping))
+        or _meet(value, second[key])
+        for key, value in first.items()
+        if key in second
+    )
 
 
 def _name(

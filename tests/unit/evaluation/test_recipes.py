@@ -103,6 +103,21 @@ def test_a_sweep_may_vary_a_key_of_the_plan(recipe):
         made.variants_with_plans({"group_size": 4})
 
 
+def test_a_setting_that_is_swept_cannot_be_given(recipe):
+    made = recipe(
+        HEAD
+        + '[[variants]]\neditor = "memla"\n'
+        + 'sweep = { setting = "identification.threshold", values = [0.1, 0.4] }\n'
+    )
+    plans = made.variants_with_plans({"settings": {"identification": {"quorum": 0.5}}})
+    assert [one.plan.settings["identification"]["threshold"] for one in plans] == [
+        *(0.1, 0.1),
+        *(0.4, 0.4),
+    ]
+    with pytest.raises(SettingError, match=r"'identification\.threshold' is what variant"):
+        made.variants_with_plans({"settings": {"identification": {"threshold": 0.9}}})
+
+
 def test_what_is_given_counts_more_than_the_recipe(recipe):
     made = recipe(
         HEAD + 'limit = 500\n[[variants]]\neditor = "ft"\nlimit = 100\nsource_languages = ["ru"]\n'
@@ -164,6 +179,10 @@ WRONG = {
     "variants as a table": (HEAD + "[variants]\n", "'variants'", "[[variants]]"),
     "plan as a value": ('title = "x"\nplan = 3\n[[variants]]\n', "'plan'", "3"),
     "no title": ("[[variants]]\n", "title", "required"),
+    "name with a folder": ('name = "表/三"\n' + HEAD + "[[variants]]\n", "'表/三'", "file"),
+    "name of a folder above": ('name = ".."\n' + HEAD + "[[variants]]\n", "'..'", "file"),
+    "empty name": ('name = " "\n' + HEAD + "[[variants]]\n", "' '", "file"),
+    "name of two lines": ('name = "ตา\\nราง"\n' + HEAD + "[[variants]]\n", "ราง", "file"),
 }
 
 
