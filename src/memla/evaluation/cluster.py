@@ -91,11 +91,16 @@ class Cluster:
             gpus_per_shard: GPUs of a shard.
 
         Raises:
-            SettingError: No machine of the cluster has so many.
+            SettingError: No machine of the cluster has so many, or the device is none of them.
         """
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         gpus = [int(node.get("GPU", 0)) for node in nodes]
         on_gpus = not device or device.startswith(("cuda", "auto"))
+        if not on_gpus and gpus_per_shard > 1:
+            raise SettingError(
+                f"a shard is to have {gpus_per_shard} GPUs, and its device is {device!r}",
+                hint="leave one of --gpus-per-shard and --device out",
+            )
         if not on_gpus or (not device and gpus_per_shard == 1 and not any(gpus)):
             cpus = sum(int(node.get("CPU", 0)) for node in nodes)
             return Workers(device or "cpu", 0, max(cpus, 1))

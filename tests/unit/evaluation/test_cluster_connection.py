@@ -50,3 +50,5 @@ def test_more_gpus_than_a_machine_has_are_refused():
         there.workers(gpus_per_shard=3)
     with pytest.raises(SettingError, match=r"no machine .* takes 1"):
         Cluster(Inventory({"CPU": 3.0})).workers(device="cuda")
+    with pytest.raises(SettingError, match=r"2 GPUs.*'cpu'"):
+        there.workers(device="cpu", gpus_per_shard=2)
