@@ -11,7 +11,6 @@ from typing import IO
 
 from memla.errors import DataError
 
-
 HELD = frozenset({errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK})
 """What systems say of a lock that another process holds."""
 
