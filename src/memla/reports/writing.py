@@ -41,15 +41,15 @@ def to_markdown(report: Report) -> str:
     """The tables as GitHub's Markdown."""
     lines = [f"# {_markdown(report.title)}", ""]
     for note in report.notes:
-        lines += [_markdown(note), ""]
+        lines += [_prose(note), ""]
     for chapter in report.chapters:
         lines += [f"## {_markdown(chapter.group.title)}", ""]
         for note in chapter.group.notes:
-            lines += [_markdown(note), ""]
+            lines += [_prose(note), ""]
         for section in chapter.sections:
             lines += [f"### {section.title}", ""]
             for note in section.notes:
-                lines += [_markdown(note), ""]
+                lines += [_prose(note), ""]
             for table in _all_tables(section):
                 lines += [*_markdown_table(table), ""]
     return "\n".join(lines)
@@ -77,28 +77,40 @@ def _joined(entry: Entry) -> str:
     return f"{entry.text} {entry.note}".strip()
 
 
+def _prose(text: str) -> str:
+    """A paragraph in Markdown; what stands between backticks is code."""
+    return re.sub(r"\\`([\w .-]+)\\`", r"`\1`", _markdown(text))
+
+
 def _markdown(text: str) -> str:
     """A text that says in Markdown what it says, in a table too."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", plain)
 
 
+WAITING = 18
+"""Tables after which LaTeX is told to print them: older ones keep no more, and all stop at some
+number, where no text is between them."""
+
+
 def to_latex(report: Report) -> str:
-    """The tables of numbers, to be put into a document that loads ``booktabs``.
+    """The tables of numbers, to be put into a document that loads ``booktabs`` and ``graphicx``.
 
     Texts in many scripts are left out: they need fonts that the document may not have.
     """
     lines = [
-        "% \\usepackage{booktabs}, and \\usepackage{graphicx} for wide tables",
+        "% \\usepackage{booktabs}, and \\usepackage{graphicx} for the width of tables",
         *(f"% {printable(note)}" for note in report.notes),
     ]
+    n_tables = 0
     for chapter in report.chapters:
         heads = (chapter.group.title, *chapter.group.notes)
         lines += ["", *(f"% {_latex(text)}" for text in heads)]
         for section in chapter.sections:
-            for table in _all_tables(section):
-                if not table.is_text:
-                    lines += ["", *_latex_table(table)]
+            for table in (one for one in _all_tables(section) if not one.is_text):
+                n_tables += 1
+                lines += ["", *_latex_table(table)]
+                lines += [] if n_tables % WAITING else ["\\clearpage"]
     return "\n".join(lines) + "\n"
 
 

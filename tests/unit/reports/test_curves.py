@@ -49,6 +49,11 @@ def test_settings_that_are_numbers_are_joined_in_their_order(variants):
     assert "(n.a of memla)" in figure.caption
 
 
+def test_a_line_through_points_that_differ_in_more_than_its_setting_says_so(variants):
+    report = make_report(variants({"a": 1, "b": [1]}, {"a": 2, "b": [1]}, {"a": 3, "b": [2]}))
+    assert "(a of memla, where other settings change too)" in plot(report).caption
+
+
 def test_choices_are_no_strength(variants):
     report = make_report(
         variants({"a": 1, "kind": "located"}, {"a": 2, "kind": "random"}, {"a": 1, "wo": True})
@@ -88,6 +93,7 @@ def test_a_choice_that_stands_for_a_number_has_its_place_among_numbers(variants)
     [(setting, labels)] = joined(report)
     assert setting == value
     assert [label[-3:] for label in labels] == ["0.6", "0.5", "1.4"]
+    assert "other settings" not in plot(report).caption
 
 
 def test_two_sweeps_of_a_recipe_are_two_curves_through_what_they_start_from(make_run, make_recipe):

@@ -17,7 +17,7 @@ from memla.errors import DataError
 from memla.evaluation.summary import read_run, summarize
 from memla.reports import figures
 from memla.reports.report import make_report
-from memla.reports.writing import to_csv, to_html, to_latex, to_markdown
+from memla.reports.writing import WAITING, to_csv, to_html, to_latex, to_markdown
 from tests.unit.reports.conftest import NEURONS, TOKYO, looked_at_after_all
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -121,6 +121,18 @@ def test_runs_of_the_same_source_are_two_methods_told_apart_by_what_differs(make
     [table] = section(make_report(runs), "Runs").tables
     names = [row[0] for row in texts(table)]
     assert names == ["memla, steps=3", "memla, steps=5", "memla (paper)", "kn (settings changed)"]
+
+
+def test_runs_with_the_same_settings_are_told_apart_by_their_limits_and_seeds(make_run):
+    runs = [
+        make_run("one", sources=("th",)),
+        make_run("two", sources=("th",), cases=3),
+        make_run("three", sources=("ja",), editor="ft", limit=None),
+        make_run("four", sources=("ja",), editor="ft", seed=1, limit=None),
+    ]
+    [table] = section(make_report(runs), "Runs").tables
+    names = [row[0] for row in texts(table)]
+    assert names == ["memla, limit 4", "memla, limit 3", "ft, seed 0", "ft, seed 1"]
 
 
 def test_a_sequence_shows_what_is_left_after_all_of_its_edits(make_run):
@@ -336,9 +348,29 @@ def test_latex_takes_no_text_for_a_command(make_run):
         assert len(columns) == 1
 
 
+def test_latex_has_quotation_marks_that_every_encoding_knows(make_run):
+    latex = to_latex(make_report([make_run("one", model='"模型"')]))
+    assert "\\char34{}模型\\char34{}" in latex
+    assert "textquotedbl" not in latex
+
+
+def test_latex_prints_tables_before_too_many_are_waiting(make_run):
+    runs = [make_run(str(number), benchmark=f"{number}.json", cases=1) for number in range(4)]
+    parts = to_latex(make_report(runs)).split("\\clearpage")
+    counts = [part.count("\\begin{table}") for part in parts]
+    assert sum(counts) > WAITING
+    assert counts[:-1] == [WAITING] * (len(counts) - 1)
+
+
 def test_latex_has_no_line_of_a_comment_that_ends_early(make_run):
     latex = to_latex(make_report([make_run("one", model="x\n\\input{y}")]))
     assert "\n\\input" not in latex
+
+
+def test_commands_are_code_in_markdown_and_nothing_else_is(make_run):
+    markdown = to_markdown(make_report([make_run("one", model="`[编辑](x)`")]))
+    assert "by `memla compare`." in markdown
+    assert "\\`\\[编辑\\](x)\\`" in markdown
 
 
 def test_markdown_tables_hold_together_whatever_is_in_them(make_run):
