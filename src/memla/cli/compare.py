@@ -26,18 +26,24 @@ def compare(
 
     The 95 % intervals are of a paired bootstrap: both runs are drawn with the same cases.
     A star marks differences whose interval does not hold 0. Two sequences are compared right after
-    each edit and again after all of them.
+    each edit and again after all of them. Means are over the languages that both were asked in.
     """
     from memla.evaluation.results import AFTER_ALL
     from memla.evaluation.summary import compare as differences
     from memla.evaluation.summary import read_run
+    from memla.reports.reading import check_measured_alike
 
     with output.status("reading runs ..."):
         run, other = read_run(first), read_run(second)
+        named = ((str(first), run.plan), (str(second), other.plan))
+        check_measured_alike(named, hint="compare runs that are measured alike")
         cells = differences(run, other)
     if run.plan.model_fingerprint != other.plan.model_fingerprint:
         names = f"{run.plan.model} and {other.plan.model}"
         output.note(f"note: the runs are of different models: {names}")
+    if run.plan.benchmark != other.plan.benchmark:
+        names = f"{run.plan.benchmark} and {other.plan.benchmark}"
+        output.note(f"note: the runs are of different benchmarks: {names}")
     if as_json:
         scores = [cell.model_dump(mode="json") for cell in cells]
         plans = {"run": str(first), "baseline": str(second), "model": run.plan.model}

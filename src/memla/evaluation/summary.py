@@ -239,7 +239,7 @@ def _cells(plan: Plan, metric: str, source: str, table: Table) -> Iterator[Cell]
 def compare(run: Run | Collected, baseline: Run | Collected) -> list[Cell]:
     """What one run has more than another, in points, paired by case.
 
-    Only cases both have count; draws are the same for both, so the interval is of the difference.
+    Only cases and languages both have count. Draws are paired: the interval is the difference's.
     Two sequences are also compared after all of their edits, under names with ``AFTER_ALL``.
 
     Raises:
@@ -252,6 +252,7 @@ def compare(run: Run | Collected, baseline: Run | Collected) -> list[Cell]:
             hint="metrics of one name differ between protocols; compare runs of one",
         )
     ours, theirs = _collected(run).by_source, _collected(baseline).by_source
+    unshared = set(run.plan.target_languages) ^ set(baseline.plan.target_languages)
     cells: list[Cell] = []
     for source in [source for source in ours if source in theirs]:
         pair = (ours[source], theirs[source])
@@ -260,7 +261,7 @@ def compare(run: Run | Collected, baseline: Run | Collected) -> list[Cell]:
             continue
         bootstrap = Bootstrap(sorted(common), seed=run.plan.seed)
         first, second = (
-            _at_each_moment(_only(values, common, later), source, run.plan, bootstrap)
+            _at_each_moment(_only(values, common, later, unshared), source, run.plan, bootstrap)
             for values in pair
         )
         for metric in _in_order(first[""].keys() & second[""].keys(), run.plan.definition()):
@@ -281,8 +282,8 @@ def _less(table: Table, other: Table) -> Table:
     }
 
 
-def _only(values: _Source, cases: set[str], later: set[str]) -> _Source:
-    if values.cases == cases and values.later <= later:
+def _only(values: _Source, cases: set[str], later: set[str], unshared: set[str]) -> _Source:
+    if values.cases == cases and values.later <= later and not unshared:
         return values
     moments = ((values.after, cases), (values.before, cases), (values.after_all, cases & later))
     after, before, after_all = (
@@ -290,6 +291,7 @@ def _only(values: _Source, cases: set[str], later: set[str]) -> _Source:
             metric: {
                 target: {case: found for case, found in by_case.items() if case in wanted}
                 for target, by_case in by_target.items()
+                if target not in unshared
             }
             for metric, by_target in one.items()
         }

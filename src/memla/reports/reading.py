@@ -198,21 +198,27 @@ def _numbers(edit: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def check_measured_alike(runs: Iterable[RunReading]) -> None:
+def check_measured_alike(
+    plans: Iterable[tuple[str, Plan]], *, hint: str = "make a report for each of them"
+) -> None:
     """Refuse runs whose numbers have the same names and another meaning.
+
+    Args:
+        plans: Of each run its name and its plan.
+        hint: What to do instead.
 
     Raises:
         DataError: Two runs follow different protocols, or compute metrics differently.
     """
-    every = list(runs)
-    for first, other in zip(every[:1] * len(every), every, strict=True):
+    every = list(plans)
+    for name, plan in every[1:]:
         for key in MEASURED_BY:
-            here, there = getattr(first.plan, key), getattr(other.plan, key)
+            here, there = getattr(every[0][1], key), getattr(plan, key)
             if here != there:
                 raise DataError(
-                    f"{first.path.name!r} and {other.path.name!r} cannot stand in one table:"
+                    f"{every[0][0]!r} and {name!r} cannot stand in one table:"
                     f" {key} is {here!r} and {there!r}",
-                    hint="make a report for each of them",
+                    hint=hint,
                 )
 
 

@@ -112,7 +112,7 @@ def make_report(paths: Iterable[str | Path], *, examples: int = EXAMPLES) -> Rep
         groups += group_recipe(recipe, made)
         waiting += [] if made else [recipe.title]
     others = [runs[path] for path in found.others()]
-    check_measured_alike(others)
+    check_measured_alike((run.path.name, run.plan) for run in others)
     groups += group_runs(others)
     chapters = tuple(Chapter(group, tuple(_sections(group))) for group in groups)
     return Report(chapters, tuple(waiting))

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from memla.cli.main import app
+from memla.evaluation.summary import read_run
 from tests.unit.reports.conftest import looked_at_after_all
 
 
@@ -67,6 +68,39 @@ def test_two_runs_are_compared_on_the_cases_they_share(memla, make_run):
 def test_a_comparison_of_two_models_is_noted(memla, make_run):
     runs = make_run("one", model_fingerprint="a"), make_run("two", model_fingerprint="b")
     assert "different models" in memla("compare", *runs).stderr
+
+
+def test_runs_that_are_measured_differently_are_not_compared(memla, make_run):
+    runs = make_run("one"), make_run("two", answer_score="mean")
+    done = memla("compare", *runs)
+    assert done.exit_code == 1
+    assert "answer_score is 'joint' and 'mean'" in done.stderr
+
+
+def test_a_comparison_of_two_benchmarks_is_noted(memla, make_run):
+    runs = make_run("one"), make_run("two", benchmark="事实.json")
+    assert "different benchmarks: mkeb-geo and 事实.json" in memla("compare", *runs).stderr
+
+
+def test_means_are_compared_over_the_languages_that_both_were_asked_in(memla, make_run):
+    reached = {"sources": ("th",), "reached": ("ja",)}
+    runs = make_run("one", **reached), make_run("two", **reached, target_languages=("th", "ja"))
+    results = [asked_in(one, {"th", "ja"}) for one in read_run(runs[1]).results()]
+    lines = "".join(one.to_json() + "\n" for one in results)
+    (runs[1] / "cases.jsonl").write_text(lines, encoding="utf-8")
+    for pair in (runs, runs[::-1]):
+        cells = json.loads(memla("compare", *pair, "--json").stdout)["scores"]
+        found = {(c["metric"], c["target"]): c["value"] for c in cells}
+        assert found["ES", "ja"] == found["ES", "transfer"] == 0
+
+
+def asked_in(result, languages):
+    """A result without what was said in other languages."""
+    kept = (
+        tuple(one for one in seen if one.probe.language in languages)
+        for seen in (result.before, result.after)
+    )
+    return result.model_copy(update=dict(zip(("before", "after"), kept, strict=True)))
 
 
 def test_sequences_are_also_compared_after_all_edits_on_what_both_have(memla, make_run):
