@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
-from memla.benchmarks import Benchmark, load_benchmark
+from memla.benchmarks import Benchmark, BenchmarkCard, load_benchmark
 from memla.editors.base import Editor
 from memla.errors import DataError
 from memla.evaluation.downstream.material import Material, gather
@@ -16,6 +16,20 @@ from memla.evaluation.f1_units import tokenizer_digest
 from memla.evaluation.results import Plan, source_parts
 from memla.facts import EditCase
 from memla.models.language_model import LanguageModel
+
+
+def check_languages(card: BenchmarkCard, wanted: Iterable[str]) -> None:
+    """Make sure that a benchmark has something in each language.
+
+    Raises:
+        DataError: It has nothing in one.
+    """
+    for language in wanted:
+        if language not in card.languages:
+            raise DataError(
+                f"benchmark {card.name!r} has nothing in language {language!r}",
+                hint="it has: " + " ".join(card.languages),
+            )
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Materials:
         """
         card = self.benchmark.card
         sources = {part for source in plan.source_languages for part in source_parts(source)}
-        self._check_languages((*sorted(sources), *plan.target_languages))
+        check_languages(card, (*sorted(sources), *plan.target_languages))
         there = (case for case in self._cases(plan.split) if sources <= set(case.requests))
         cases = tuple(islice(there, plan.limit))
         if not cases:
@@ -141,12 +155,3 @@ class Materials:
             other = load_benchmark(name)
             self._others[name] = other.cases(split="train" if "train" in other.card.sizes else None)
         return self._others[name]
-
-    def _check_languages(self, wanted: Iterable[str]) -> None:
-        card = self.benchmark.card
-        for language in wanted:
-            if language not in card.languages:
-                raise DataError(
-                    f"benchmark {card.name!r} has nothing in language {language!r}",
-                    hint="it has: " + " ".join(card.languages),
-                )

@@ -86,6 +86,16 @@ def test_what_the_edit_is_about_is_not_asked(
     }, "Japan; not France, and not what editors see"
 
 
+def test_a_language_that_the_benchmark_lacks_is_named(
+    memla, edit_folder, model_folder, benchmark_file
+):
+    options = ("--model", model_folder, "--benchmark", benchmark_file)
+    shown = memla("downstream", edit_folder, *options, "--languages", "th,ko")
+    assert shown.status == 1
+    assert "nothing in language 'ko'" in shown.err
+    assert "it has: en zh" in shown.err
+
+
 def test_edits_add_up(memla, edit_folder, model_folder, benchmark_file, tmp_path):
     model = load_model(model_folder)
     other = WeightDelta({0: RowSparse(torch.arange(3), torch.ones(3, 32))}, model.fingerprint())

@@ -12,6 +12,7 @@ from memla.evaluation.downstream.examination import Examination
 from memla.evaluation.downstream.material import Material, gather
 from memla.evaluation.downstream.scores import Measured
 from memla.evaluation.downstream.settings import Downstream
+from memla.evaluation.materials import check_languages
 from memla.models.language_model import LanguageModel
 
 
@@ -39,7 +40,8 @@ def look_at_edits(
 
     Raises:
         EditMismatchError: An edit was made for another model.
-        MemlaError: A file or task cannot be read, or there are no facts beside the edited ones.
+        MemlaError: A file or task cannot be read, the benchmark has nothing in one of the
+            languages, or there are no facts beside the edited ones.
     """
     if benchmark is None:
         settings = settings.model_copy(update={"facts": 0, "texts": 0})
@@ -64,6 +66,7 @@ def _material(
     languages: Sequence[str],
     seed: int,
 ) -> Material:
+    check_languages(benchmark.card, languages)
     requests: list[Any] = []
     for edit in edits:
         told = edit.describe().get("requests")
