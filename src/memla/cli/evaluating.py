@@ -57,7 +57,9 @@ def evaluate_plan(plan: Plan, how: How) -> None:
         with output.status("loading ..."):
             from memla.benchmarks import load_benchmark
             from memla.evaluation import summary
+            from memla.evaluation.runner import make_editor
 
+            make_editor(plan)  # settings cost nothing to check, while a model may take minutes
             data = load_benchmark(plan.benchmark, file_format=plan.benchmark_format)
             note_unusable(plan.source_languages, data)
             place = stack.enter_context(_workplace(plan, how, data))
@@ -118,4 +120,5 @@ def note_failures(run: Run, name: str = "") -> None:
     if failures:
         case, reason = next(iter(failures.items()))
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        output.note(f"warning: {name}{len(failures)} cases failed: {case}: {reason}{more}")
+        failed = output.count(len(failures), "case")
+        output.note(f"warning: {name}{failed} failed: {case}: {reason}{more}")

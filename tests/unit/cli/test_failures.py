@@ -311,6 +311,21 @@ def test_a_full_disk_is_said_in_one_line(tmp_path):
     assert len(err.splitlines()) <= 2
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--editor", "memle"), "memle"),
+        (("--preset", "論文"), "論文"),
+        (("--set", "stepps=3"), "stepps"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_before_a_model_is_loaded(
+    memla, tmp_path, benchmark_file, options, named
+):
+    arguments = ("evaluate", "--model", "./модель", "--benchmark", benchmark_file, *options)
+    check(memla, tmp_path, arguments, named)
+
+
 def test_an_evaluation_in_which_everything_fails_says_why(memla, model_folder, benchmark_file):
     options = ("--model", model_folder, "--benchmark", benchmark_file, "--json")
     done = memla("evaluate", *options, "--set", "layers=[99]", "--set", "on_empty=error")
