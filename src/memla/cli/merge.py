@@ -26,4 +26,4 @@ def merge(
     """
     from memla.evaluation import merging
 
-    output.write(output.text(str(merging.merge(runs, out))))
+    output.write_unbroken(str(merging.merge(runs, out)))

@@ -38,6 +38,11 @@ def write(*lines: object) -> None:
         console.print(line)
 
 
+def write_unbroken(line: str) -> None:
+    """A line on stdout that is not wrapped, as it has a path or a command that is copied."""
+    Console(soft_wrap=True, highlight=False, emoji=False).print(text(line))
+
+
 def note(line: str) -> None:
     """A line on stderr."""
     Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True).print(line)

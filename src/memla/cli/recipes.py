@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from memla.cli import output, progress
+from memla.cli import checkpoints, output, progress
 from memla.cli.cluster import connected
 from memla.cli.evaluating import How, note_failures, note_unusable
 from memla.cli.recipe_tables import tables
@@ -52,9 +52,9 @@ def evaluate_recipe(
         output.write_json(_as_json(recipe, outcomes, cells))
     else:
         output.write(*tables(recipe, outcomes, cells))
-        output.write(f"The runs are in {out}. Make a page of them:")
+        output.write_unbroken(f"The runs are in {out}. Make a page of them:")
         page = shlex.join(["memla", "report", str(out), "--html", str(out / "report.html")])
-        output.write(output.text(page))
+        output.write_unbroken(page)
     if any(one.error for one in outcomes):
         raise typer.Exit(1)
 
@@ -136,6 +136,7 @@ def _as_json(
             "error": one.error,
             "plan": one.named.plan.model_dump(mode="json"),
             "scores": [cell.model_dump(mode="json") for cell in found],
+            **({} if one.run is None else checkpoints.as_json(one.run)),
         }
         for one, found in zip(outcomes, cells, strict=True)
     ]

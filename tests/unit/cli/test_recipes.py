@@ -65,6 +65,14 @@ def test_each_variant_and_source_is_run_and_shown(evaluate, tmp_path):
     assert "NS" not in done.out
 
 
+def test_what_to_do_next_can_be_copied_whatever_the_folder_is_called(evaluate):
+    folder = f"[th]/{'表' * 60}"
+    done = evaluate("--only", "ft", "--source-language", "th", "--out", folder)
+    assert done.status == 0, done.err
+    assert f"The runs are in {folder}." in done.out
+    assert f"memla report '{folder}' --html '{folder}/report.html'\n" in done.out
+
+
 def test_what_is_finished_is_not_made_again(evaluate, tmp_path):
     first = evaluate("--json", "--out", "out")
     times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/ft-*/cases.jsonl")}
@@ -109,6 +117,14 @@ def test_a_shard_is_done_of_every_run(evaluate, tmp_path):
     assert runs(tmp_path / "parts") == runs(tmp_path / "whole")
     again = evaluate("--out", "parts", "--limit", "2")
     assert again.out.replace("parts", "whole") == whole.out
+
+
+def test_json_has_what_edits_did_to_everything_else(evaluate):
+    more = 'mode = "batch"\ndownstream = { facts = 1, texts = 0 }\ntarget_languages = ["th"]'
+    found = evaluate("--json", "--source-language", "ja", more=more).json
+    for one in found["runs"]:
+        assert {score["metric"] for score in one["downstream"]} == {"kl", "first_token_kept"}
+    assert "downstream" not in evaluate("--json", "--source-language", "ja").json["runs"][0]
 
 
 WRONG = {
