@@ -181,6 +181,6 @@ def _panel(
 
 
 def _key(canvas: Canvas) -> None:
-    for x, kind, text in ((60, "shared", "shared between languages"), (230, "single", "own")):
+    for x, kind, text in ((60, "shared", "shared between languages"), (240, "single", "own")):
         canvas.rectangle(x, 6, 12, 12, class_=kind)
         canvas.label(x + 18, 16, text, class_="name")

@@ -166,6 +166,7 @@ def _map(group: Group, one: Overlap) -> Figure:
         "Rows and columns are languages; darker is more. The table below has the same numbers.",
         grow=GROW,
     )
+    canvas.label(4, 16, "neurons in common, %")
     for index, language in enumerate(one.languages):
         x = LEFT + CELL * (index + 0.5)
         canvas.label(x, TOP - 10, language, text_anchor="middle", class_="name")

@@ -44,6 +44,12 @@ def test_overlap_is_what_both_have_of_what_either_has():
     assert sums.located["th"].means() == (4, 0, 2)
 
 
+def test_a_map_says_in_the_drawing_what_it_is_of(make_run):
+    report = make_report([make_run("one", sources=("th",), edit=told(COMMON))])
+    drawing = ET.fromstring(neurons(report).figures[1][0].svg)
+    assert next(drawing.iter("text")).text == "neurons in common, %"
+
+
 def test_edits_in_which_neither_language_has_a_neuron_have_no_overlap():
     sums = NeuronSums()
     sums.add(told(COMMON)["neurons"])
