@@ -35,11 +35,15 @@ def read_records(path: Path, kind: type[RecordType]) -> Iterator[RecordType]:
 
 
 def whole_lines(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Each line that has an end: its place for a message, where it starts in bytes, the line."""
+    """Each line that has an end: its place for a message, where it starts in bytes, the line.
+
+    Raises:
+        DataError: The file is there and cannot be read.
+    """
     if not path.exists():
         return
     start = 0
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         for number, line in enumerate(stream, start=1):
             if not line.endswith(b"\n"):
                 return
@@ -73,18 +77,36 @@ def append_records(path: Path, records: Iterable[Record]) -> int:
                     stream.truncate(start)
                 raise
     except OSError as error:
-        raise DataError(
-            f"{str(path)!r} cannot be written: {error.strerror or error}",
-            hint="what was finished is kept; make room and run the same again",
-        ) from None
+        raise _unwritable(path, error) from None
     return start
 
 
 def drop_unfinished_line(path: Path) -> None:
-    """Cut a JSON Lines file after its last whole line, where a run was interrupted."""
+    """Cut a JSON Lines file after its last whole line, where a run was interrupted.
+
+    Raises:
+        DataError: The file cannot be written.
+    """
     if path.exists():
-        with path.open("r+b", buffering=0) as stream:
-            _cut(stream)
+        try:
+            with path.open("r+b", buffering=0) as stream:
+                _cut(stream)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"{str(path)!r} cannot be written: {error.strerror or error}",
+        hint="what was finished is kept; make room and run the same again",
+    )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
 
 
 def _write_all(stream: BinaryIO, content: bytes) -> None:

@@ -165,6 +165,18 @@ def test_a_broken_line_of_the_unedited_models_answers_is_named(run_plan, tmp_pat
     assert "remove the file" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("pattern", "what"), [("before-*.jsonl", "read"), ("*/cases.jsonl", "written")]
+)
+def test_a_file_that_cannot_be_opened_is_named(run_plan, tmp_path, pattern, what):
+    run_plan(out=tmp_path)
+    (path,) = tmp_path.glob(pattern)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=rf"{path.name}.* cannot be {what}"):
+        run_plan(out=tmp_path)
+
+
 def test_the_unedited_model_is_asked_once_for_all_editors(run_plan, tmp_path, shake):
     phases = []
     run_plan(out=tmp_path, on_progress=lambda phase, *_: phases.append(phase))
