@@ -23,7 +23,7 @@ TITLES = {
 }
 """What measures are called; a metric of a task has the task's name before it."""
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 436.0, 250.0, 52.0, 12.0, 14.0, 44.0
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 436.0, 270.0, 52.0, 12.0, 34.0, 44.0
 KEY_ROW, TICKS, GROW = 18, 4, 1.3
 """Height of a line of the key, most marks on the upright axis, growth where there is room."""
 
@@ -204,6 +204,8 @@ def _chart(group: Group, quantity: Quantity, source: str, courses: Sequence[Cour
         " right. The tables below have the same numbers.",
         grow=GROW,
     )
+    # In the smaller size a text that is not bold is about as wide as is reckoned.
+    canvas.label(4, 16, cut_text(_heading(quantity), WIDTH - 8, 10))
     axes.draw(canvas)
     for number, (course, line) in enumerate(zip(courses, lines, strict=True)):
         ink = COLOURS[group.methods.index(course.method) % len(COLOURS)]

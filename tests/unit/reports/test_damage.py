@@ -133,3 +133,10 @@ def test_it_is_in_every_format_and_only_where_it_was_measured(broken, make_run):
         assert "after 100" in written
     plain = make_report([make_run("plain")])
     assert "What else the edits changed" not in to_html(plain)
+
+
+def test_a_figure_says_in_the_drawing_what_it_is_of(broken):
+    figures = section(make_report(broken)).figures
+    first = [next(ET.fromstring(figure.svg).iter("text")).text for figure, _ in figures]
+    assert "Share of answers to facts never edited whose first token stays" in first
+    assert "คำถาม, acc" in first
