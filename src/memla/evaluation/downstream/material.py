@@ -80,7 +80,8 @@ def gather(
         seed: Decides which are drawn.
 
     Raises:
-        DataError: The file of texts is broken, or there are no facts beside those edited.
+        DataError: The file of texts is broken, there are no facts beside those edited, or they
+            say nothing in any of the languages.
     """
     texts = () if settings.text is None else read_texts(Path(settings.text))
     n_texts = settings.texts if settings.text is None else 0
@@ -94,7 +95,7 @@ def gather(
         )
     stated = [case.requests for case in drawn[:n_texts]]
     asked = [case.requests for case in drawn[: settings.facts]]
-    return Material(
+    found = Material(
         texts=texts + tuple(_statements(stated, languages)),
         prompts=tuple(
             HeldText(language=language, text=requests[language].text)
@@ -103,6 +104,12 @@ def gather(
             if language in requests
         ),
     )
+    if not found.texts and not found.prompts:
+        raise DataError(
+            f"the facts beside those that are edited say nothing in {' '.join(languages)}",
+            hint="name other languages; or set facts and texts of downstream to 0",
+        )
+    return found
 
 
 def read_texts(path: Path) -> tuple[HeldText, ...]:

@@ -45,6 +45,13 @@ def test_a_fact_that_is_edited_under_another_name_plays_no_part():
     assert "--limit" in caught.value.hint
 
 
+def test_facts_that_say_nothing_in_the_languages_are_no_material():
+    with pytest.raises(DataError, match="say nothing in ko pl") as caught:
+        gathered(Downstream(), languages=("ko", "pl"))
+    assert "to 0" in caught.value.hint
+    assert {one.language for one in gathered(Downstream(), languages=("ko", "th")).texts} == {"th"}
+
+
 def test_a_statement_is_its_prompt_and_its_true_answer_as_the_language_joins_them():
     found = gathered(Downstream(texts=1, facts=0), cases=[CASES[1]])
     assert not found.prompts
