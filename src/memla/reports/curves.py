@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from memla.reports.groups import NOT_THE_METHOD, Group, Method
+from memla.reports.labels import flat_settings
 
 STANDS_FOR: dict[tuple[str, object], tuple[str, float | None]] = {
     ("coefficient", "one"): ("coefficient_value", 1.0),
@@ -73,7 +73,11 @@ def _differ_beside(members: Sequence[Method], setting: str) -> bool:
         *(name for (name, _), (held_in, _) in STANDS_FOR.items() if held_in == setting),
     }
     rests = [
-        {name: value for name, value in _flat(one.runs[0].plan.settings) if name not in held}
+        {
+            name: value
+            for name, value in flat_settings(one.runs[0].plan.settings)
+            if name not in held
+        }
         for one in members
     ]
     return any(rest != rests[0] for rest in rests)
@@ -86,13 +90,13 @@ def numbers(method: Method) -> dict[str, float]:
     """
     run = method.runs[0]
     found: dict[str, float] = {}
-    for name, value in _flat(run.plan.settings):
+    for name, value in flat_settings(run.plan.settings):
         last = name.rpartition(".")[2]
         if _is_number(value):
             found[name] = float(value)
         elif value is None and last in run.seen.resolved:
             found[name] = run.seen.resolved[last]
-    for name, value in _flat(run.plan.settings):
+    for name, value in flat_settings(run.plan.settings):
         if isinstance(value, str) and (name, value) in STANDS_FOR:
             held_in, number = STANDS_FOR[name, value]
             found |= {held_in: number} if number is not None else {}
@@ -105,7 +109,7 @@ def _kind(method: Method) -> str:
     rest = plan.model_dump(mode="json", exclude=NOT_THE_METHOD | {"settings"})
     choices = {
         name: value
-        for name, value in _flat(plan.settings)
+        for name, value in flat_settings(plan.settings)
         if not (_is_strength(value) or (isinstance(value, str) and (name, value) in STANDS_FOR))
     }
     return json.dumps([rest, choices], sort_keys=True)
@@ -119,11 +123,3 @@ def _is_strength(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

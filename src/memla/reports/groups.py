@@ -1,4 +1,4 @@
-"""Which runs stand in one table, and what they are called there."""
+"""Which runs stand in one table, and which are one method there."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from memla.bundled import MODELS
 from memla.evaluation.protocols import Protocol
 from memla.evaluation.recipes import RecipeRun
 from memla.evaluation.results import AFTER_ALL
 from memla.evaluation.summary import TRANSFER, Cell
+from memla.reports.labels import labels
 from memla.reports.reading import MEASURED_BY, RunReading
 
 MINI_NOTE = "a small model of 5 M parameters that we trained; it tests methods"
@@ -23,9 +23,6 @@ NOT_THE_METHOD = {"source_languages", "target_languages", "limit", "cases_digest
 
 SHOWN_LACKING = 8
 """Runs that are not there yet which are named."""
-
-DIFFERENCES = 2
-"""Settings that a label names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,83 +207,44 @@ def _table(run: RunReading) -> tuple[str, ...]:
 
 
 def _methods(runs: Sequence[RunReading]) -> tuple[Method, ...]:
-    joined: list[list[RunReading]] = []
+    alike: dict[str, list[RunReading]] = {}
     for run in runs:
-        for members in joined:
-            if all(_belong_together(run, other) for other in members):
-                members.append(run)
-                break
-        else:
-            joined.append([run])
+        alike.setdefault(_method_of(run), []).append(run)
+    joined = [one for members in alike.values() for one in _joined(members)]
+    joined.sort(key=lambda members: runs.index(members[0]))
     names = labels([members[0] for members in joined])
     return tuple(Method.of(name, one) for name, one in zip(names, joined, strict=True))
 
 
-def _belong_together(one: RunReading, other: RunReading) -> bool:
-    """Whether two runs are one method, edited in different languages."""
+def _joined(runs: Sequence[RunReading]) -> list[list[RunReading]]:
+    """Runs with the same settings, those that were edited in different languages together.
+
+    Where a language comes twice, only runs of the same cases are: which of the others belong to
+    which cannot be known.
+    """
+    sources = [source for run in runs for source in run.plan.source_languages]
+    is_clear = len(sources) == len(set(sources))
+    joined: list[list[RunReading]] = []
+    for run in runs:
+        fitting = (
+            members
+            for members in joined
+            if all(_belong_together(run, other, is_clear=is_clear) for other in members)
+        )
+        if (found := next(fitting, None)) is not None:
+            found.append(run)
+        else:
+            joined.append([run])
+    return joined
+
+
+def _belong_together(one: RunReading, other: RunReading, *, is_clear: bool) -> bool:
     same_cases = one.plan.cases_digest == other.plan.cases_digest
-    return (
-        _method_of(one) == _method_of(other)
-        and not set(one.plan.source_languages) & set(other.plan.source_languages)
-        and (same_cases or one.plan.limit != other.plan.limit)
+    return not set(one.plan.source_languages) & set(other.plan.source_languages) and (
+        same_cases or (is_clear and one.plan.limit != other.plan.limit)
     )
 
 
 def _method_of(run: RunReading) -> str:
     content = run.plan.model_dump(mode="json", exclude=NOT_THE_METHOD)
     return json.dumps(content, sort_keys=True)
-
-
-def labels(runs: Sequence[RunReading]) -> list[str]:
-    """A name for each: the editor, its preset, and if need be the settings in which it differs.
-
-    Runs with the same settings are told apart by how many cases they were to take, and by the seed.
-    """
-    plain = [_plain_label(run) for run in runs]
-    named = []
-    for run, label in zip(runs, plain, strict=True):
-        alike = [other for other, name in zip(runs, plain, strict=True) if name == label]
-        named.append(f"{label}{_difference(run, alike)}" if len(alike) > 1 else label)
-    return [
-        f"{name}, {run.plan.digest[:6]}" if named.count(name) > 1 else name
-        for run, name in zip(runs, named, strict=True)
-    ]
-
-
-def _plain_label(run: RunReading) -> str:
-    parts = [] if run.plan.preset == "recommended" else [run.plan.preset]
-    if run.plan.mode != "single":
-        parts.append(f"{run.plan.mode}, groups of {run.plan.group_size}")
-    parts += ["settings changed"] if run.seen.is_custom else []
-    return run.plan.editor + (f" ({', '.join(parts)})" if parts else "")
-
-
-def _difference(run: RunReading, alike: Sequence[RunReading]) -> str:
-    mine, others = _decided(run), [_decided(other) for other in alike if other is not run]
-    shown = [said for key, said in mine.items() if any(o.get(key) != said for o in others)]
-    if not 0 < len(shown) <= DIFFERENCES or max(map(len, shown)) > 40:
-        return f", {run.plan.digest[:6]}"
-    return ", " + ", ".join(shown)
-
-
-def _decided(run: RunReading) -> dict[str, str]:
-    """What may tell a run from others of its editor, each as a name shows it."""
-    plan = run.plan
-    found = {
-        name: f"{name.rpartition('.')[2]}={value}"
-        for name, value in flat_settings(plan.settings).items()
-    }
-    found["plan limit"] = "all cases" if plan.limit is None else f"limit {plan.limit}"
-    found["plan seed"] = f"seed {plan.seed}"
-    return found
-
-
-def flat_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings by their dotted names, as text."""
-    flat: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict) and value:
-            flat |= flat_settings(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat

@@ -123,6 +123,21 @@ def test_runs_of_the_same_source_are_two_methods_told_apart_by_what_differs(make
     assert names == ["memla, steps=3", "memla, steps=5", "memla (paper)", "kn (settings changed)"]
 
 
+def test_runs_of_the_same_cases_are_one_method_where_a_source_was_measured_twice(make_run):
+    runs = [
+        make_run("one", sources=("en",), cases_digest="all", limit=None),
+        make_run("two", sources=("zh",), cases_digest="first", cases=3),
+        make_run("three", sources=("en",), cases_digest="first", cases=3),
+    ]
+    [table] = section(make_report(runs), "Runs").tables
+    names = [row[:2] for row in texts(table)]
+    assert names == [
+        ["memla, all cases", "one"],
+        ["memla, limit 3", "two"],
+        ["memla, limit 3", "three"],
+    ]
+
+
 def test_runs_with_the_same_settings_are_told_apart_by_their_limits_and_seeds(make_run):
     runs = [
         make_run("one", sources=("th",)),
