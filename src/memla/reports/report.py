@@ -160,8 +160,15 @@ def _sections(group: Group) -> Iterator[Section]:
     good = () if failed else ("No case failed.",)
     yield Section("Failures", good, tables=(failed,) if failed else ())
     if shown_cases := tuple(examples_of(group)):
-        note = "Cases are those whose names have the smallest SHA-256, so that nobody chose them."
-        yield Section("Examples", (note,), tables=shown_cases)
+        notes = [
+            "Cases are those whose names have the smallest SHA-256, so that nobody chose them."
+        ]
+        if group.runs[0].plan.decoding == "gold_length":
+            notes.append(
+                "What the model says is cut off after as many tokens as the answer has that it"
+                " should give; a longer answer is seen in part."
+            )
+        yield Section("Examples", tuple(notes), tables=shown_cases)
 
 
 def _beside_papers(group: Group) -> Iterator[Section]:

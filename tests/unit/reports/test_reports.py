@@ -267,6 +267,12 @@ def test_examples_have_answers_before_and_after_in_every_language(make_run):
     assert '<td lang="zh"><bdi>法国的首都是</bdi></td>' in page
 
 
+def test_examples_say_that_answers_are_cut_off_where_they_are(make_run):
+    for decoding, is_cut in (("gold_length", True), ("until_stop", False)):
+        report = make_report([make_run(decoding, sources=("ru",), decoding=decoding)])
+        assert any("cut off" in note for note in section(report, "Examples").notes) is is_cut
+
+
 def test_examples_are_the_same_whatever_the_order_of_cases(make_run):
     run = make_run("one", cases=9)
     first = [part.caption for part in section(make_report([run]), "Examples").tables]
