@@ -46,7 +46,7 @@ def evaluate_recipe(
         with output.status("loading ..."):
             place = stack.enter_context(_workplace(how, out))
             plans = _prepared(recipe, options, only, place, out)
-        outcomes = list(_carried_out(place, plans, how, out, part))
+        outcomes = _carried_out(place, plans, how, out, part)
     cells = [_cells(one) for one in outcomes]
     if how.as_json:
         output.write_json(_as_json(recipe, outcomes, cells))
@@ -96,11 +96,11 @@ def _workplace(how: How, out: Path) -> Iterator[Workplace]:
 
 def _carried_out(
     shelf: Workplace, plans: Sequence[NamedPlan], how: How, out: Path, part: Shard | None
-) -> Iterator[Outcome]:
-    from memla.evaluation.recipe_runs import carry_out
+) -> list[Outcome]:
+    """What became of each plan; those that another process is at work on are left for last."""
+    from memla.evaluation.recipe_runs import carry_out, each_when_free
 
-    for number, named in enumerate(plans, start=1):
-        place = progress.Place(number, len(plans), named.variant, named.source)
+    def one(place: progress.Place, named: NamedPlan) -> Outcome:
         with progress.shown(named.plan, as_json=how.json_progress, place=place) as shown:
             outcome = carry_out(
                 named,
@@ -115,7 +115,21 @@ def _carried_out(
             note_failures(outcome.run, f"{named.variant}, {named.source}: ")
         else:
             output.note(f"error: {named.variant}, {named.source}: {outcome.error}")
-        yield outcome
+        return outcome
+
+    told: list[int] = []
+
+    def wait(held: int) -> None:
+        if told[-1:] != [held]:
+            runs = "one run" if held == 1 else f"{held} runs"
+            output.note(f"waiting for another process, which is at work on {runs}")
+            told.append(held)
+
+    items = [
+        (progress.Place(number, len(plans), named.variant, named.source), named)
+        for number, named in enumerate(plans, start=1)
+    ]
+    return each_when_free(items, lambda item: one(*item), on_wait=wait)
 
 
 def _cells(outcome: Outcome) -> list[Cell]:

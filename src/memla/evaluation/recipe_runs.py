@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from memla.benchmarks import Benchmark
 from memla.editors.base import Editor
 from memla.errors import EditError, MemlaError
+from memla.evaluation.locks import HeldElsewhereError
 from memla.evaluation.materials import Materials
 from memla.evaluation.recipes import NamedPlan, Recipe, RecipeEntry, RecipeRun
 from memla.evaluation.results import Plan
@@ -21,6 +23,9 @@ from memla.evaluation.summary import Run
 from memla.models.language_model import LanguageModel
 from memla.records import write_atomically
 from memla.registry import unknown_name
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @runtime_checkable
@@ -209,6 +214,43 @@ def carry_out(
     except EditError as error:
         return Outcome(named, None, str(error))
     return Outcome(named, run)
+
+
+def each_when_free(
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    *,
+    on_wait: Callable[[int], None] = lambda _: None,
+    pause: float = 5.0,
+) -> list[Result]:
+    """Work on every item; on those that another process is at work on, when it has let go of them.
+
+    So processes that carry out the same recipe in the same folder divide its runs, and each ends
+    with all of them. What another process left unfinished is finished.
+
+    Args:
+        items: What to work on.
+        work: Works on one; raises `HeldElsewhereError` if another process does.
+        on_wait: Called with the number that is left, whenever all of them are held.
+        pause: Seconds until it is tried again then.
+
+    Returns:
+        The results, in the order of the items.
+    """
+    results: dict[int, Result] = {}
+    left = list(range(len(items)))
+    while left:
+        held = []
+        for index in left:
+            try:
+                results[index] = work(items[index])
+            except HeldElsewhereError:
+                held.append(index)
+        if len(held) == len(left):
+            on_wait(len(held))
+            time.sleep(pause)
+        left = held
+    return [results[index] for index in range(len(items))]
 
 
 def _editor(named: NamedPlan) -> Editor:

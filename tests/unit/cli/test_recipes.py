@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from memla.evaluation.locks import locked
 from memla.evaluation.recipes import read_recipe_run
 
 RECIPE = """
@@ -80,6 +83,35 @@ def test_what_is_finished_is_not_made_again(evaluate, tmp_path):
     assert again.json == first.json
     assert len(times) == 4
     assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_a_run_that_another_process_is_at_work_on_is_made_last(evaluate, tmp_path):
+    options = ("--only", "ft", "--out", "out", "--json")
+    first, second = (one["run"] for one in evaluate(*options, "--limit", "2").json["runs"])
+    folder = tmp_path / "out"
+    for path in (folder / first / "cases.jsonl", folder / second / "cases.jsonl"):
+        path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+    def n_cases(run: str) -> int:
+        return (folder / run / "cases.jsonl").read_bytes().count(b"\n")
+
+    def hold_until_the_second_is_through() -> int:
+        with locked(folder / first / ".lock"):
+            started.append(True)
+            while n_cases(second) < 2:
+                time.sleep(0.01)
+            return n_cases(first)
+
+    started = []
+    with ThreadPoolExecutor() as pool:
+        elsewhere = pool.submit(hold_until_the_second_is_through)
+        while not started:
+            time.sleep(0.01)
+        done = evaluate(*options, "--limit", "2")
+    assert done.status == 0, done.err
+    assert elsewhere.result() == 1
+    assert [one["run"] for one in done.json["runs"]] == [first, second]
+    assert n_cases(first) == 2
 
 
 def test_json_has_every_score_of_every_run(evaluate):
