@@ -186,7 +186,7 @@ def test_the_command_tells_what_it_made_and_continues(memla, config, services, t
     assert not (tmp_path / "b" / "4-drafts").exists()
     done = memla("dataset", "build", config, "--out", "b")
     assert done.status == 0, done.err
-    assert "8 records in b/8-release/mkeb/toy-mkeb.jsonl" in done.out.replace("\n", "")
+    assert "8 records in b/8-release/mkeb/toy-mkeb.jsonl" in done.out
     assert done.out.count("as it was") == 3
     asked = services.answered.total()
     done = memla("dataset", "build", config, "--out", "b", "--from", "translate", "--json")
@@ -381,7 +381,7 @@ def test_a_new_user_gets_fifty_records_by_changing_address_and_key(
     monkeypatch.setenv("OPENAI_API_KEY", chat.KEY)
     assert memla("dataset", "build", "mine.toml", "--dry-run").status == 0
     told = command("dataset", "build", "mine.toml")
-    assert "50 records in builds/my-mkeb/8-release/mkeb/my-mkeb.jsonl" in told.replace("\n", "")
+    assert "50 records in builds/my-mkeb/8-release/mkeb/my-mkeb.jsonl" in told
     path = "builds/my-mkeb/8-release/mkeb/my-mkeb.jsonl"
     command("dataset", "check", path)
 

@@ -135,10 +135,8 @@ def _show(built: Built, root: Path) -> None:
     if "release" in (*built.made, *built.kept):
         records = output.count(built.manifest.stages["release"].kept, "record")
         path = release_file(root)
-        output.write(
-            f"{records} in {output.text(str(path))}",
-            f"Card: {output.text(str(path.parents[1] / CARD))}",
-        )
+        output.write_unbroken(f"{records} in {path}")
+        output.write_unbroken(f"Card: {path.parents[1] / CARD}")
 
 
 def _reasons(info: StageInfo) -> str:
@@ -172,11 +170,10 @@ def export(
         if not wanted:
             raise SettingError("--languages names none", hint="--languages zh,th")
     count = export_sheet(folder, out, wanted)
-    output.write(
-        f"{output.count(count, 'text')} in {output.text(str(out))}",
-        "Write into the columns correction and comment, save as CSV, then:"
-        f" memla dataset review apply {output.text(str(folder))} {output.text(str(out))}",
-    )
+    output.write_unbroken(f"{output.count(count, 'text')} in {out}")
+    output.write("Write into the columns correction and comment, save as CSV, then:")
+    words = ["memla", "dataset", "review", "apply", str(folder), str(out)]
+    output.write_unbroken(shlex.join(words))
 
 
 @review.command()

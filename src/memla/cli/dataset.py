@@ -135,7 +135,7 @@ def convert(
         output.note(f"{output.count(count, 'record')}: {note}")
     if done.left_out:
         output.note(f"{output.count(done.left_out, 'record')} left out")
-    output.write(f"{output.count(done.records, 'record')} in {output.text(str(out))}")
+    output.write_unbroken(f"{output.count(done.records, 'record')} in {out}")
 
 
 def _format(file: Path, name: str | None) -> Format:

@@ -67,4 +67,4 @@ def report(
         output.write_json({"written": written, "scores": list(writing.rows(made))})
     else:
         for path in wanted.values():
-            output.write(output.text(f"{path} is written"))
+            output.write_unbroken(f"{path} is written")

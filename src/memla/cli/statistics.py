@@ -241,4 +241,5 @@ def _show(found: KeyStatistics, out: Path, name: str) -> None:
     for code, share in found.mixture.items():
         shown.add_row(language_name(code), str(found.counts[code]), output.percent(share))
     layers = ", ".join(str(layer) for layer in sorted(found.moments))
-    output.write(shown, f"Layers {layers}", f"Written to {output.text(str(out))}")
+    output.write(shown, f"Layers {layers}")
+    output.write_unbroken(f"Written to {out}")
