@@ -18,6 +18,7 @@ from memla.benchmarks.mkeb_ids import read_test_ids
 from memla.benchmarks.mkeb_record import MkebRecord
 from memla.benchmarks.mkeb_rules import checked_record
 from memla.errors import DataError
+from memla.facts import EditCase
 from memla.languages import in_table_order, parse_language
 from memla.records import read_json_lines, read_text
 
