@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,16 +108,21 @@ class Group:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is said before its first section."""
+        return tuple(self._notes())
+
+    def _notes(self) -> Iterator[str]:
         if self.recipe is None:
-            return ()
-        about = (self.recipe.about,) if self.recipe.about else ()
-        told = (*about, f"Measured: {self.subject}.")
-        if not self.lacking:
-            return told
-        names = "; ".join(self.lacking[:SHOWN_LACKING])
-        more = len(self.lacking) - SHOWN_LACKING
-        rest = f"; and {more} more" if more > 0 else ""
-        return (*told, f"Runs of this recipe that are not there yet: {names}{rest}.")
+            return
+        if self.recipe.about:
+            yield self.recipe.about
+        yield f"Measured: {self.subject}."
+        if missing := [one for one in self.recipe.metrics if one not in self.metrics]:
+            yield f"Metrics of this recipe that no run has a value of: {', '.join(missing)}."
+        if self.lacking:
+            names = "; ".join(self.lacking[:SHOWN_LACKING])
+            more = len(self.lacking) - SHOWN_LACKING
+            rest = f"; and {more} more" if more > 0 else ""
+            yield f"Runs of this recipe that are not there yet: {names}{rest}."
 
     @property
     def provenance(self) -> str:

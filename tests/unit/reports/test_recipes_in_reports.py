@@ -77,6 +77,15 @@ def test_the_metrics_of_a_recipe_come_first_as_far_as_there_are_numbers(table3):
     assert "PS" not in group.metrics
 
 
+def test_metrics_of_a_recipe_that_have_no_numbers_are_told(table3, make_run, make_recipe):
+    [told] = [one for one in make_report([table3]).chapters[0].group.notes if "no run has" in one]
+    assert told == "Metrics of this recipe that no run has a value of: QS."
+    make_run("whole", sources=("th",))
+    known = make_recipe("known", ("memla", "th", "whole"), metrics=["ES"])
+    [chapter] = make_report([known]).chapters
+    assert not [one for one in chapter.group.notes if "no run has" in one]
+
+
 def test_the_file_of_a_recipe_stands_for_its_runs_alone(table3):
     report = make_report([table3])
     [chapter] = report.chapters
