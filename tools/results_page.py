@@ -41,9 +41,12 @@ answer is written, and the intersection of the languages leaves next to no share
 reported as they are, not tuned. Random neurons in the same layers, as many, with the same training,
 carry an edit a little more than half as far as the located ones and disturb other facts a little
 less: locating is worth much here, but part of the transfer is the model's own. Without the
-language-specific editor nothing changes that could be measured. Without the language-independent
+language-specific editor nothing changes that 50 facts could show. Without the language-independent
 one transfer drops, but there are also fewer neurons to write with, so that is no proof that sharing
 alone matters. Without either mask transfer drops by 9 to 16 points and other facts fare no better.
+[Table 5](reproduced/table5.md) measures ablations and control again, on all 508 facts, where
+transfer grows without the language-specific editor: by 1.5 points [0.6, 2.5] from English and by
+5.1 [3.6, 6.7] from Chinese.
 """
 
 Cells = Mapping[tuple[str, str, str], Cell]
