@@ -45,14 +45,14 @@ class LayeredConfig(EditorConfig):
 
     steps: int | None = Field(default=None, ge=1)
     """How often the loss of a value is looked at; there is one update fewer. Unset: published,
-    else 20."""
+    else 20, for PMET 30."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Adam's step. Unset: published, else 0.5."""
     weight_decay: float | None = Field(default=None, ge=0)
     """Weight of ``||delta|| / ||start||^2``. Unset: published, else 0.5."""
     clamp: float | None = Field(default=None, gt=0)
     """Longest a value's change may be, in lengths of what stands there. Unset: published, else
-    what the method gives GPT models."""
+    0.75, for PMET 4."""
     kl_weight: float | None = Field(default=None, ge=0)
     """Weight of the divergence of the next token after "<subject> is a". Unset: published, else
     0.0625."""

@@ -26,6 +26,7 @@ PUBLISHED: Mapping[tuple[str, int, int], Mapping[str, object]] = {
         "covariance_weight": 15000.0,
         "steps": 30,
         "learning_rate": 0.2,
+        "clamp": 0.75,
         "kl_weight": 1.0,
     },
     ("llama", 32, 4096): {  # LLaMA-2-7B, EasyEdit
@@ -41,6 +42,7 @@ PUBLISHED: Mapping[tuple[str, int, int], Mapping[str, object]] = {
         "covariance_weight": 15000.0,
         "steps": 30,
         "learning_rate": 0.2,
+        "clamp": 0.75,
         "kl_weight": 1.0,
     },
 }

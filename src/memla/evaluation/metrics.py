@@ -73,7 +73,10 @@ def answer_f1(
 
 
 def exact_match(observation: Observation) -> float:
-    """Whether the model's answer is the right one, but for case, punctuation and spacing: EM."""
+    """Whether the model's answer is the right one, as words: EM.
+
+    Case, punctuation, spacing and English articles do not count.
+    """
     probe = observation.probe
     return float(is_same_answer(observation.predicted, probe.answer, probe.language))
 
@@ -115,7 +118,10 @@ def _equal_share(first: Sequence[int], second: Sequence[int]) -> float | None:
 
 
 def gives_answer(observation: Observation) -> float:
-    """Whether the model's answer is the right one or an alias, but for case and punctuation."""
+    """Whether the model's answer is the right one or an alias, as words.
+
+    Case, punctuation, spacing and English articles do not count.
+    """
     said, language = observation.predicted, observation.probe.language
     rights = right_answers(observation)
     return float(any(is_same_answer(said, right, language) for right in rights))

@@ -200,6 +200,7 @@ def test_published_settings_are_found_by_size_and_those_given_stay() -> None:
     assert (pmet.covariance_weight, pmet.kl_weight, pmet.learning_rate) == (15000, 1.0, 0.2)
     assert (pmet.value_settings().known_nll_factor, pmet.value_settings().stop_kl) == (0.1, 0.01)
     small = large(GPT2Config(n_layer=12, n_embd=768, n_head=12, vocab_size=64))
+    assert (pmet.clamp, PmetConfig().for_model(small).clamp) == (0.75, 4.0)
     assert MemitConfig(relative_weight=0.5).for_model(small).covariance_weight == 1536
     assert MemitConfig().for_model(small).layers == (1, 2, 3, 4)
 

@@ -28,8 +28,9 @@ def findings(seen: Sequence[Seen], plan: Plan) -> Iterator[Finding]:
         kind = one.probe.kind
         if kind not in SUCCESS or one.after.answer is None or one.before.answer is None:
             continue
-        exact = float(one.after.answer.is_greedy), float(one.before.answer.is_greedy)
-        yield from of_probe(one, f"{SUCCESS[kind]}_accuracy", *exact)
+        if not one.probe.suffix:  # what was scored would be the answer and more
+            exact = float(one.after.answer.is_greedy), float(one.before.answer.is_greedy)
+            yield from of_probe(one, f"{SUCCESS[kind]}_accuracy", *exact)
         if one.after.contrast is None or one.before.contrast is None:
             continue
         score = plan.answer_score

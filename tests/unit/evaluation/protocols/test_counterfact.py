@@ -76,6 +76,13 @@ def test_accuracy_asks_for_every_token():
     assert values(PLAN, seen)["ES_accuracy"] == [1]
 
 
+def test_an_answer_inside_its_sentence_has_no_accuracy():
+    answers = {"new": likely(-1, greedy=True), "old": likely(-2)}
+    found = values(PLAN, case([look("edit", "ja", "東京", suffix="です。", **answers)]))
+    assert found["ES"] == [1]
+    assert "ES_accuracy" not in found
+
+
 def test_without_a_second_answer_only_accuracy_is_left():
     seen = case([look("neighborhood", "zh", new=likely(-1))])
     assert values(PLAN, seen) == {"NS_accuracy": [0]}
