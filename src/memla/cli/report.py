@@ -29,7 +29,7 @@ def report(
     html: Annotated[Path | None, _file("--html", "Page with figures, in one file.")] = None,
     markdown: Annotated[Path | None, _file("--markdown", "The tables as Markdown.")] = None,
     latex: Annotated[Path | None, _file("--latex", "Tables of numbers for booktabs.")] = None,
-    csv: Annotated[Path | None, _file("--csv", "Every number, one a line.")] = None,
+    csv: Annotated[Path | None, _file("--csv", "Every value of a metric, one a line.")] = None,
     examples: Annotated[
         int, typer.Option("--examples", min=0, help="Example cases of each run.")
     ] = 2,
