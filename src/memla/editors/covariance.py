@@ -17,6 +17,7 @@ from pydantic import Field
 
 from memla.attribution.key_statistics import KeyPosition, KeyStatistics
 from memla.editors.covariance_pools import Covariance, Pool, covariance_of
+from memla.editors.edits import weights_before_edits
 from memla.errors import EditError
 from memla.facts import EditRequest, OtherFacts
 from memla.models.language_model import LanguageModel
@@ -32,8 +33,10 @@ class CovarianceConfig(Record):
     """``keys``: second moments of keys of text. ``identity``: the identity matrix, with which all
     directions weigh the same; it needs no text."""
     statistics: Path | None = None
-    """File made by ``memla statistics``. Without it, the statements of the reference facts with
-    their true answers are read when the editor first needs them."""
+    """File made by ``memla statistics``, of the model's weights; while edits are in force, also of
+    those before them, as one has it in a sequence of edits. Without it, the statements of the
+    reference facts with their true answers are read when the editor first needs them, and again
+    for other weights."""
     ridge: float = Field(default=1e-4, ge=0, allow_inf_nan=False)
     """Added to the diagonal, as a share of its mean, so that the matrix can be inverted."""
 
@@ -108,7 +111,7 @@ class Covariances:
         position: KeyPosition,
     ) -> dict[int, Covariance]:
         about = _checked(path, model, fingerprint, position)
-        content = fingerprint, about.corpus
+        content = about.fingerprint, about.corpus
         kept = self._files.get(position)
         if kept is None or kept.content != content:
             kept = self._files[position] = _File(content)
@@ -197,7 +200,7 @@ def _checked(
         f"run `memla statistics {model.name} --benchmark mkeb-geo "
         f"--position {position.replace('_', '-')} --out FILE`"
     )
-    if about.fingerprint != fingerprint:
+    if about.fingerprint not in (fingerprint, *weights_before_edits(model)):
         raise EditError(
             f"the key statistics {str(path)!r} are of other weights "
             f"({about.fingerprint[:12]}) than those of {model.name!r} ({fingerprint[:12]})",

@@ -247,6 +247,11 @@ class WeightDelta:
 _in_force: weakref.WeakKeyDictionary[nn.Module, list[str]] = weakref.WeakKeyDictionary()
 
 
+def weights_before_edits(model: LanguageModel) -> tuple[str, ...]:
+    """Fingerprints of a model's weights before each edit in force, the first edit's first."""
+    return tuple(_in_force.get(model.model, ()))
+
+
 def _fits(model: LanguageModel, layer: int, part: Part) -> bool:
     if not 0 <= layer < model.n_layers:
         return False
