@@ -17,7 +17,7 @@ from pydantic import Field
 
 from memla.attribution.key_statistics import KeyPosition, KeyStatistics
 from memla.editors.covariance_pools import Covariance, Pool, covariance_of
-from memla.editors.edits import weights_before_edits
+from memla.editors.in_force import in_force
 from memla.errors import EditError
 from memla.facts import EditRequest, OtherFacts
 from memla.models.language_model import LanguageModel
@@ -200,7 +200,7 @@ def _checked(
         f"run `memla statistics {model.name} --benchmark mkeb-geo "
         f"--position {position.replace('_', '-')} --out FILE`"
     )
-    if about.fingerprint not in (fingerprint, *weights_before_edits(model)):
+    if about.fingerprint not in (fingerprint, *in_force(model)):
         raise EditError(
             f"the key statistics {str(path)!r} are of other weights "
             f"({about.fingerprint[:12]}) than those of {model.name!r} ({fingerprint[:12]})",

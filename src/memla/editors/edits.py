@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from memla.editors.in_force import Saved, in_force, take_back, write
 from memla.editors.storage import read_folder, write_folder
 from memla.errors import DataError, EditMismatchError
 from memla.models.language_model import LanguageModel
@@ -147,7 +147,7 @@ class WeightDelta:
             EditMismatchError: The model has other sizes or, when strict, other weights.
         """
         current = model.fingerprint()
-        before = _in_force.setdefault(model.model, [])
+        before = in_force(model)
         self.check_sizes(model)
         if strict and self.fingerprint not in (current, *before):
             raise EditMismatchError(
@@ -155,14 +155,14 @@ class WeightDelta:
                 f"{model.name!r} ({current[:12]})",
                 hint="make it again on this model, or pass strict=False to apply it anyway",
             )
-        saved: list[tuple[Tensor, Tensor | None, Tensor]] = []
+        saved: list[Saved] = []
         try:
             before.append(current)
             for layer, part in sorted(self.deltas.items()):
                 _add(model.value_rows(layer), part, saved)
             yield model
         finally:
-            _take_back(saved)
+            take_back(saved)
             before.remove(current)
 
     def save(self, folder: str | Path) -> Path:
@@ -242,16 +242,6 @@ class WeightDelta:
                 )
 
 
-# What the weights of a model were before each edit that is in force; lets edits made for the
-# unedited model nest.
-_in_force: weakref.WeakKeyDictionary[nn.Module, list[str]] = weakref.WeakKeyDictionary()
-
-
-def weights_before_edits(model: LanguageModel) -> tuple[str, ...]:
-    """Fingerprints of a model's weights before each edit in force, the first edit's first."""
-    return tuple(_in_force.get(model.model, ()))
-
-
 def _fits(model: LanguageModel, layer: int, part: Part) -> bool:
     if not 0 <= layer < model.n_layers:
         return False
@@ -266,35 +256,14 @@ def _fits(model: LanguageModel, layer: int, part: Part) -> bool:
 
 
 @torch.no_grad()
-def _add(weight: Tensor, part: Part, saved: list[tuple[Tensor, Tensor | None, Tensor]]) -> None:
+def _add(weight: Tensor, part: Part, saved: list[Saved]) -> None:
     rows = part.rows.long().to(weight.device) if isinstance(part, RowSparse) else None
     update = part.update if isinstance(part, RowSparse) else part.dense(weight.shape[0])
     old = weight.clone() if rows is None else weight[rows]
     wide = torch.promote_types(weight.dtype, torch.float32)
     new = (old.to(wide) + update.to(weight.device, wide)).to(weight.dtype)
     saved.append((weight, rows, old))
-    _write(weight, rows, new)
-
-
-@torch.no_grad()
-def _write(weight: Tensor, rows: Tensor | None, values: Tensor) -> None:
-    if rows is None:
-        weight.copy_(values)
-    else:
-        weight[rows] = values
-
-
-def _take_back(saved: list[tuple[Tensor, Tensor | None, Tensor]]) -> None:
-    """Copy the saved rows back, the last first; Ctrl-C is heard only when all are back."""
-    interrupt: KeyboardInterrupt | None = None
-    while saved:
-        try:
-            _write(*saved[-1])
-            saved.pop()
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
+    write(weight, rows, new)
 
 
 def _part(name: str, layer: str, tensors: Mapping[str, Tensor]) -> Part:
