@@ -17,7 +17,6 @@ from pydantic import Field
 
 from memla.attribution.key_statistics import KeyPosition, KeyStatistics
 from memla.editors.covariance_pools import Covariance, Pool, covariance_of
-from memla.editors.in_force import in_force
 from memla.errors import EditError
 from memla.facts import EditRequest, OtherFacts
 from memla.models.language_model import LanguageModel
@@ -33,10 +32,9 @@ class CovarianceConfig(Record):
     """``keys``: second moments of keys of text. ``identity``: the identity matrix, with which all
     directions weigh the same; it needs no text."""
     statistics: Path | None = None
-    """File made by ``memla statistics``, of the model's weights; while edits are in force, also of
-    those before them, as one has it in a sequence of edits. Without it, the statements of the
-    reference facts with their true answers are read when the editor first needs them, and again
-    for other weights."""
+    """File made by ``memla statistics``, of the model as it is without the edits in force. Without
+    it, the statements of the reference facts with their true answers are read when the editor
+    first needs them."""
     ridge: float = Field(default=1e-4, ge=0, allow_inf_nan=False)
     """Added to the diagonal, as a share of its mean, so that the matrix can be inverted."""
 
@@ -200,7 +198,7 @@ def _checked(
         f"run `memla statistics {model.name} --benchmark mkeb-geo "
         f"--position {position.replace('_', '-')} --out FILE`"
     )
-    if about.fingerprint not in (fingerprint, *in_force(model)):
+    if about.fingerprint != fingerprint:
         raise EditError(
             f"the key statistics {str(path)!r} are of other weights "
             f"({about.fingerprint[:12]}) than those of {model.name!r} ({fingerprint[:12]})",

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from memla.editors.in_force import Saved, in_force, take_back, write
+from memla.editors.in_force import InForce, Saved, in_force, take_back, write
 from memla.editors.storage import read_folder, write_folder
 from memla.errors import DataError, EditMismatchError
 from memla.models.language_model import LanguageModel
@@ -146,24 +146,31 @@ class WeightDelta:
         Raises:
             EditMismatchError: The model has other sizes or, when strict, other weights.
         """
-        current = model.fingerprint()
-        before = in_force(model)
+        one = InForce(self.checked(model, strict=strict))
+        try:
+            in_force(model).append(one)
+            self.write_into(model, one.saved)
+            yield model
+        finally:
+            take_back(one.saved)
+            in_force(model).remove(one)
+
+    def checked(self, model: LanguageModel, *, strict: bool) -> str:
+        """The fingerprint of a model that the edit fits; see `applied`."""
+        current, earlier = model.fingerprint(), [one.before for one in in_force(model)]
         self.check_sizes(model)
-        if strict and self.fingerprint not in (current, *before):
+        if strict and self.fingerprint not in (current, *earlier):
             raise EditMismatchError(
                 f"the edit was made for other weights ({self.fingerprint[:12]}) than those of "
                 f"{model.name!r} ({current[:12]})",
                 hint="make it again on this model, or pass strict=False to apply it anyway",
             )
-        saved: list[Saved] = []
-        try:
-            before.append(current)
-            for layer, part in sorted(self.deltas.items()):
-                _add(model.value_rows(layer), part, saved)
-            yield model
-        finally:
-            take_back(saved)
-            before.remove(current)
+        return current
+
+    def write_into(self, model: LanguageModel, saved: list[Saved]) -> None:
+        """Change the weights; what stood there is added to ``saved`` first."""
+        for layer, part in sorted(self.deltas.items()):
+            _add(model.value_rows(layer), part, saved)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``edit.json`` and ``tensors.safetensors``; the folder is whole or absent.

@@ -1,7 +1,10 @@
-"""Which edits are in force in a model, and how its weights are put back."""
+"""Which edits are in force in a model, what stood in its weights before, and the way back there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -13,16 +16,49 @@ from memla.models.language_model import LanguageModel
 Saved: TypeAlias = tuple[Tensor, Tensor | None, Tensor]
 """A weight, the rows of it that an edit changes (None: all), and what stood there."""
 
-_in_force: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
+
+@dataclass(slots=True, eq=False)
+class InForce:
+    """An edit that is in force, or several on top of each other."""
+
+    before: str
+    """Fingerprint of the model's weights before it."""
+    saved: list[Saved] = field(default_factory=list)
+    """What it replaced, in the order in which it did."""
 
 
-def in_force(model: LanguageModel) -> list[str]:
-    """Fingerprints of a model's weights before each edit in force, the first edit's first.
+_in_force: WeakKeyDictionary[nn.Module, list[InForce]] = WeakKeyDictionary()
 
-    Lets edits nest that were made for the unedited model. Who applies an edit adds to the list,
-    and takes out again what it has added.
+
+def in_force(model: LanguageModel) -> list[InForce]:
+    """The edits in force in a model, the first one first.
+
+    Who applies an edit adds to the list, and takes out again what it has added.
     """
     return _in_force.setdefault(model.model, [])
+
+
+@contextmanager
+def unedited(model: LanguageModel) -> Iterator[str]:
+    """Put a model's weights back to before all edits in force, until the block ends.
+
+    For what an editor knows of a model as such, like how its keys are spread: that is read once,
+    and stays what it is while edits are made on top of each other.
+
+    Yields:
+        The fingerprint of these weights.
+    """
+    edits = in_force(model)
+    now: list[Saved] = []
+    try:
+        for weight, rows, values in reversed([saved for one in edits for saved in one.saved]):
+            now.append((weight, rows, weight.clone() if rows is None else weight[rows]))
+            write(weight, rows, values)
+        _in_force[model.model] = []
+        yield edits[0].before if edits else model.fingerprint()
+    finally:
+        take_back(now)
+        _in_force[model.model] = edits
 
 
 @torch.no_grad()

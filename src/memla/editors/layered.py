@@ -15,6 +15,7 @@ from memla.editors.closed_form import Share, Update, spread
 from memla.editors.contexts import ContextConfig, Contexts
 from memla.editors.covariance import Covariance, CovarianceConfig, Covariances
 from memla.editors.edits import LowRank
+from memla.editors.in_force import unedited
 from memla.editors.keys import attached, look, memory_of
 from memla.editors.values import Site, Value, ValueSettings, optimize_values
 from memla.errors import SettingError
@@ -141,21 +142,22 @@ class Kept:
         targets, layers = written(requests), config.layers_in(model)
         own = {request.fact for request in requests}
         others = other_facts(references, own)
-        fingerprint = model.fingerprint()
-        covariances = self._covariances.get(model, others, layers, fingerprint=fingerprint)
         languages = sorted({request.language for request in targets})
+        with unedited(model) as weights:
+            covariances = self._covariances.get(model, others, layers, fingerprint=weights)
+            prefixes = {
+                language: self._contexts.get(model, language, fingerprint=weights)
+                for language in languages
+            }
         return Prepared(
             model=model,
             targets=targets,
             others=others,
             layers=layers,
-            fingerprint=fingerprint,
+            fingerprint=model.fingerprint(),
             covariances=covariances,
             covariance_source=self._covariances.describe(),
-            prefixes={
-                language: self._contexts.get(model, language, fingerprint=fingerprint)
-                for language in languages
-            },
+            prefixes=prefixes,
             value_settings=config.value_settings(),
         )
 

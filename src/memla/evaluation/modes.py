@@ -12,6 +12,7 @@ from itertools import chain
 from memla.benchmarks.formats.question_prefixes import strip_question_prefix
 from memla.editors.base import Editor
 from memla.editors.edits import Edit
+from memla.editors.sequences import EditSequence
 from memla.errors import DataError, MissingExtraError
 from memla.evaluation.baseline import Baseline
 from memla.evaluation.kept_edits import KeptEdits
@@ -116,7 +117,7 @@ class Bench:
         left = [place for place, key in enumerate(group.keys) if key not in done]
         made = self._make(self.model, group.cases, group.source)
         with ExitStack() as stack:
-            edited = self._apply(stack, made, self.model)
+            edited = _applied(made, lambda edit: stack.enter_context(edit.applied(self.model)))
             for place in left:
                 result = self._result(group, place, made)
                 emit(result if edited is None else self._look(edited, result))
@@ -129,27 +130,27 @@ class Bench:
         self, group: Group, done: Keys, done_after_all: Keys, kept: KeptEdits, emit: Emit
     ) -> None:
         """Each case on top of those before it, and all of them once more at the end."""
-        current, results, failed = self.model, [], 0
-        with ExitStack() as stack:
+        results, failed = [], 0
+        with EditSequence(self.model) as sequence:
             for place, (case, key) in enumerate(zip(group.cases, group.keys, strict=True)):
                 edit = kept.read(place) if key in done else None
-                made = _Made(edit) if edit else self._make(current, [case], group.source)
+                made = _Made(edit) if edit else self._make(sequence.model, [case], group.source)
                 if made.edit is not None and edit is None:
                     kept.write(place, made.edit)
-                edited = self._apply(stack, made, current)
+                edited = _applied(made, sequence.apply)
                 result = self._result(group, place, made)
                 if key not in done:
                     # Where no edit could be made, the model is still as the earlier ones left it.
                     is_lost = made.edit is not None and edited is None
-                    emit(result if is_lost else self._look(edited or current, result))
-                current = edited or current
+                    emit(result if is_lost else self._look(sequence.model, result))
                 results.append(result)
                 failed += edited is None
                 if self.watch is not None:
-                    self.watch(current, group, place + 1, failed)
+                    self.watch(sequence.model, group, place + 1, failed)
             for result, key in zip(results, group.keys, strict=True):
                 if key not in done_after_all:
-                    emit(self._look(current, result.model_copy(update={"is_after_all": True})))
+                    late = result.model_copy(update={"is_after_all": True})
+                    emit(self._look(sequence.model, late))
         kept.drop()
 
     def _make(self, model: LanguageModel, cases: Sequence[EditCase], source: str) -> _Made:
@@ -171,16 +172,6 @@ class Bench:
         except Exception as error:  # one case must not end a run of days
             return _Made(None, described(error))
         return _Made(edit, seconds=(time.perf_counter() - start) / len(cases))
-
-    def _apply(self, stack: ExitStack, made: _Made, model: LanguageModel) -> LanguageModel | None:
-        """The edited model until the stack ends; None: there is no edit, or it does not fit."""
-        if made.edit is None:
-            return None
-        try:
-            return stack.enter_context(made.edit.applied(model))
-        except Exception as error:
-            made.error = described(error)
-            return None
 
     def _result(self, group: Group, place: int, made: _Made) -> CaseResult:
         """The result before the edited model is looked at."""
@@ -236,6 +227,17 @@ class _Made:
     edit: Edit | None
     error: str | None = None
     seconds: float = 0.0
+
+
+def _applied(made: _Made, apply: Callable[[Edit], LanguageModel]) -> LanguageModel | None:
+    """The edited model; None: there is no edit, or it does not fit."""
+    if made.edit is None:
+        return None
+    try:
+        return apply(made.edit)
+    except Exception as error:
+        made.error = described(error)
+        return None
 
 
 def described(error: Exception) -> str:

@@ -7,7 +7,6 @@ import torch
 
 from memla.attribution.key_statistics import collect_statistics, statement_texts
 from memla.editors.covariance import Covariance, CovarianceConfig, Covariances
-from memla.editors.edits import LowRank, WeightDelta
 from memla.errors import DataError, EditError
 from memla.models import tiny
 from memla.testing.test_editors import REFERENCES
@@ -129,21 +128,6 @@ def test_a_file_that_is_made_again_is_read_again(tiny_model, tmp_path):
     second = made.get(tiny_model, (), [1], fingerprint=key)[1]
     assert not torch.equal(first.matrix, second.matrix)
     assert sum(made.describe()["keys"].values()) == second.n_keys < first.n_keys
-
-
-def test_a_file_of_the_unedited_model_serves_for_edits_on_top_of_others(tiny_model, tmp_path):
-    path = collect_statistics(tiny_model, TEXTS).save(tmp_path / "统计")
-    made = Covariances(CovarianceConfig(statistics=path))
-    first = made.get(tiny_model, (), [1], fingerprint=tiny_model.fingerprint())[1]
-    up, down = torch.ones(64, 1), torch.ones(1, 32)
-    edit = WeightDelta({1: LowRank(up, down)}, tiny_model.fingerprint())
-    with edit.applied(tiny_model) as edited:
-        assert edited.fingerprint() != edit.fingerprint
-        assert made.get(edited, (), [1], fingerprint=edited.fingerprint())[1] is first
-        of_edited = collect_statistics(edited, TEXTS).save(tmp_path / "สถิติ")
-        covariances(edited, statistics=of_edited)
-    with pytest.raises(EditError, match="are of other weights"):
-        covariances(tiny_model, statistics=of_edited)
 
 
 def test_a_file_of_another_model_is_refused_with_the_command_that_helps(tiny_model, tmp_path):

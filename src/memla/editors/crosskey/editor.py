@@ -18,16 +18,15 @@ from torch import Tensor
 
 from memla.editors.base import edit_info, written
 from memla.editors.closed_form import spread
-from memla.editors.covariance import Covariances
 from memla.editors.crosskey.config import CrossKeyConfig
-from memla.editors.crosskey.locality import Spread, neighbors_of, no_keys, update_for
+from memla.editors.crosskey.locality import Spread, Spreads, neighbors_of, no_keys, update_for
 from memla.editors.crosskey.sites import Sites, WritingSite
 from memla.editors.directions import Directions, NaturalDirections
 from memla.editors.edits import LowRank, WeightDelta
+from memla.editors.in_force import unedited
 from memla.editors.keys import Memory, attached, label_memory, look, memory_of
 from memla.editors.phrases import SENTENCE_ENDS
 from memla.editors.values import Value, optimize_values
-from memla.errors import EditError
 from memla.facts import EditRequest, other_facts
 from memla.models.language_model import LanguageModel
 from memla.models.tokens import join
@@ -61,10 +60,8 @@ class CrossKeyEditor:
     def __init__(self, config: CrossKeyConfig | None = None) -> None:
         self.config = config or CrossKeyConfig()
         self._sites = Sites(self.config)
-        self._covariances = Covariances(self.config.covariance)
+        self._spreads = Spreads(self.config.covariance)
         self._directions = NaturalDirections()
-        subjects = self.config.covariance.model_copy(update={"statistics": None})
-        self._subject_covariances = Covariances(subjects)
 
     def edit(
         self,
@@ -93,11 +90,13 @@ class CrossKeyEditor:
         targets = written(requests)
         own = {request.fact for request in requests}
         others = other_facts(references, own)
-        fingerprint = model.fingerprint()
         languages = {request.language for request in targets}
-        site = self._sites.get(model, languages, others, fingerprint=fingerprint)
+        with unedited(model) as weights:
+            site = self._sites.get(model, languages, others, fingerprint=weights)
+            directions = self._natural_directions(model, others, site, weights)
+            config = self.config.at(site.position)
+            known = self._spreads.get(model, others, site.layers, config, fingerprint=weights)
         prefixes = {code: self._prefixes(code, others) for code in sorted(languages)}
-        directions = self._natural_directions(model, others, site, fingerprint)
         values = optimize_values(
             model,
             targets,
@@ -110,15 +109,16 @@ class CrossKeyEditor:
             directions=directions,
         )
         writings = self._writings(model, requests, targets, site)
-        deltas = self._write(model, requests, others, site, writings, values, fingerprint)
+        deltas = self._write(model, requests, others, site, writings, values, known)
         info = edit_info(self, model, requests, seed) | {
             "site": asdict(site) | {"layers": list(site.layers)},
             "prefixes": {code: list(texts) for code, texts in prefixes.items()},
             "directions": None if directions is None else directions.describe(),
-            "covariance": self._covariances.describe(),
+            "covariance": self._spreads.describe(),
             "keys": [[one.fact, one.language, one.source is not None] for one in writings],
         }
-        return WeightDelta(deltas, fingerprint, info | _outcome(model, targets, values, deltas))
+        outcome = _outcome(model, targets, values, deltas)
+        return WeightDelta(deltas, model.fingerprint(), info | outcome)
 
     def _natural_directions(
         self,
@@ -194,21 +194,12 @@ class CrossKeyEditor:
         site: WritingSite,
         writings: Sequence[Writing],
         values: Sequence[Value],
-        fingerprint: str,
+        known: Spread,
     ) -> dict[int, LowRank]:
         config = self.config.at(site.position)
-        _check_references(config, others)
         layers, memories = site.layers, [writing.memory for writing in writings]
         _, present = look(model, memories, key_layers=(), value_layer=layers[-1], site="block")
         changes = _changes(writings, values, [one.fact for one in written(requests)])
-        known = Spread(
-            self._covariances.get(model, others, layers, fingerprint=fingerprint),
-            self._subject_covariances.get(
-                model, others, layers, fingerprint=fingerprint, position="subject_last"
-            )
-            if config.locality in ("subject_keys", "null_space")
-            else {},
-        )
         near = self._neighbors(model, requests, others, site)
         made = spread(
             model,
@@ -240,22 +231,6 @@ class CrossKeyEditor:
             model, memories, key_layers=site.layers, value_layer=site.layers[0], site="block"
         )
         return keys
-
-
-def _check_references(config: CrossKeyConfig, others: Sequence[EditRequest]) -> None:
-    """Make sure that there are subjects whose keys can be kept in place.
-
-    Raises:
-        EditError: There are none, and statistics of text are given instead.
-    """
-    wanted = config.locality in ("subject_keys", "null_space")
-    from_file = config.covariance.kind == "keys" and config.covariance.statistics is not None
-    if wanted and from_file and not others:
-        raise EditError(
-            f"locality {config.locality!r} keeps the subjects of reference facts in place, and "
-            "there are no references",
-            hint="give references (--references FILE), or set locality='text'",
-        )
 
 
 def _changes(

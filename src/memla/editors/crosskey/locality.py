@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from memla.editors.closed_form import Update, alphaedit_update, memit_update, null_space
-from memla.editors.covariance import Covariance
+from memla.editors.covariance import Covariance, CovarianceConfig, Covariances
 from memla.editors.crosskey.config import CrossKeyConfig
+from memla.errors import EditError
 from memla.facts import EditRequest
+from memla.models.language_model import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +22,60 @@ class Spread:
 
     text: Mapping[int, Covariance]
     subjects: Mapping[int, Covariance]
+
+
+class Spreads:
+    """The spreads of keys that one editor has read.
+
+    Args:
+        config: Where keys of text are from; those of subjects are always of reference facts.
+    """
+
+    def __init__(self, config: CovarianceConfig) -> None:
+        self._text = Covariances(config)
+        self._subjects = Covariances(config.model_copy(update={"statistics": None}))
+
+    def get(
+        self,
+        model: LanguageModel,
+        references: Sequence[EditRequest],
+        layers: Sequence[int],
+        config: CrossKeyConfig,
+        *,
+        fingerprint: str,
+    ) -> Spread:
+        """The spreads that the settings ask for; see `Covariances.get`.
+
+        Raises:
+            EditError: There is no text, or there are no subjects whose keys can be kept in place.
+            DataError: The file of statistics is missing or damaged, or lacks a layer.
+        """
+        _check_references(config, references)
+        text = self._text.get(model, references, layers, fingerprint=fingerprint)
+        if config.locality not in _OF_SUBJECTS:
+            return Spread(text, {})
+        subjects = self._subjects.get(
+            model, references, layers, fingerprint=fingerprint, position="subject_last"
+        )
+        return Spread(text, subjects)
+
+    def describe(self) -> dict[str, object]:
+        """Where the last spread of text came from, in types that JSON has."""
+        return self._text.describe()
+
+
+_OF_SUBJECTS = ("subject_keys", "null_space")
+"""Localities that keep subjects' keys in place."""
+
+
+def _check_references(config: CrossKeyConfig, others: Sequence[EditRequest]) -> None:
+    from_file = config.covariance.kind == "keys" and config.covariance.statistics is not None
+    if config.locality in _OF_SUBJECTS and from_file and not others:
+        raise EditError(
+            f"locality {config.locality!r} keeps the subjects of reference facts in place, and "
+            "there are no references",
+            hint="give references (--references FILE), or set locality='text'",
+        )
 
 
 def update_for(

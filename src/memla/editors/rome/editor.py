@@ -9,6 +9,7 @@ from memla.editors.base import edit_info, written
 from memla.editors.contexts import Contexts
 from memla.editors.covariance import Covariances
 from memla.editors.edits import LowRank, WeightDelta
+from memla.editors.in_force import unedited
 from memla.editors.keys import Memory, attached, memory_of
 from memla.editors.layered import present
 from memla.editors.rome.config import RomeConfig
@@ -60,13 +61,14 @@ class RomeEditor:
             SettingError: The model has not the layer.
         """
         targets, config = written(requests), self.config.resolved_for(model)
-        layer, fingerprint = present(config.layer), model.fingerprint()
+        layer = present(config.layer)
         others = other_facts(references, {request.fact for request in requests})
-        known = self._covariances.get(model, others, (layer,), fingerprint=fingerprint)
-        prefixes = {
-            language: self._contexts.get(model, language, fingerprint=fingerprint)
-            for language in sorted({request.language for request in targets})
-        }
+        with unedited(model) as weights:
+            known = self._covariances.get(model, others, (layer,), fingerprint=weights)
+            prefixes = {
+                language: self._contexts.get(model, language, fingerprint=weights)
+                for language in sorted({request.language for request in targets})
+            }
         found, values = _find_values(model, targets, prefixes, config)
         part, report = rome_update(model, layer, found, known[layer], config.key_mode)
         info = edit_info(self, model, requests, seed) | {
@@ -77,7 +79,7 @@ class RomeEditor:
             "values": _outcome(model, targets, values, {layer: part}),
             "update": report,
         }
-        return WeightDelta({layer: part}, fingerprint, info)
+        return WeightDelta({layer: part}, model.fingerprint(), info)
 
 
 def _find_values(
