@@ -16,6 +16,7 @@
     ├── ServiceError              a web service that refuses, or gives no usable answer
     │   └── IncompleteAnswerError an answer that came too late, or not to its end
     ├── ClusterError              a cluster that cannot be reached, or whose workers fail
+    ├── DeviceError               a device that fails, or whose memory is too small
     └── MissingExtraError         an optional dependency is not installed
 
 Catch ``MemlaError`` to catch them all. On the command line each becomes two lines on stderr
@@ -94,5 +95,35 @@ class ClusterError(MemlaError):
     """A cluster of machines that cannot be reached, or whose workers fail."""
 
 
+class DeviceError(MemlaError):
+    """A device that fails, or whose memory is too small."""
+
+
 class MissingExtraError(MemlaError):
     """An optional dependency that is not installed."""
+
+
+def device_failure(error: Exception) -> DeviceError | None:
+    """What an error of torch tells of the device; None: it is of something else.
+
+    Out of memory, and what a GPU reports once and for all, says nothing about the edit or the
+    question that met it.
+    """
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in text for words in _OF_MEMORY)
+    ):
+        return DeviceError(
+            f"the memory does not suffice: {text[:300] or kind}",
+            hint="a smaller --batch-size needs less, and --dtype bfloat16 half of it",
+        )
+    if kind == "AcceleratorError":
+        return DeviceError(
+            f"the device failed: {text[:300]}",
+            hint="nothing more can be done with it in this process; start again",
+        )
+    return None
+
+
+_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What errors of torch say on a CPU, on that of Windows, and on a GPU."""

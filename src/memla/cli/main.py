@@ -28,9 +28,13 @@ from memla.cli import (
     statistics,
     trace,
 )
-from memla.errors import MemlaError
+from memla.errors import MemlaError, device_failure
 
-UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+UsageError = next(
+    kind
+    for kind in typer.BadParameter.__mro__
+    if issubclass(kind, Exception) and kind.__name__ == "ClickException"
+)
 """What typer raises for options that cannot be; its public name differs between versions."""
 
 INTERRUPTED = 130
@@ -74,22 +78,28 @@ def guarded(run: Callable[[], object]) -> int:
     except BrokenPipeError:
         _give_up_stdout()
         return 1
+    except UsageError as error:
+        return _fail_usage(error)
     except Exception as error:
-        if isinstance(error, UsageError):
-            return _fail_usage(error)
         if os.environ.get("MEMLA_TRACEBACK"):
             raise
-        if isinstance(error, OSError):
-            _give_up_stdout()
-            if error.errno == errno.ENOSPC:
-                return _fail(f"the result cannot be written: {error.strerror}", "make room")
-        what = " ".join(str(error).split())[:300]
-        return _fail(
-            f"unexpected {type(error).__name__}: {what}", "MEMLA_TRACEBACK=1 shows where it is from"
-        )
+        return _fail_unexpectedly(error)
     if status == INTERRUPTED:
         _fail("interrupted", None)
     return status if isinstance(status, int) else 0
+
+
+def _fail_unexpectedly(error: Exception) -> int:
+    if (failure := device_failure(error)) is not None:
+        return _fail(failure.message, failure.hint)
+    if isinstance(error, OSError):
+        _give_up_stdout()
+        if error.errno == errno.ENOSPC:
+            return _fail(f"the result cannot be written: {error.strerror}", "make room")
+    what = " ".join(str(error).split())[:300]
+    return _fail(
+        f"unexpected {type(error).__name__}: {what}", "MEMLA_TRACEBACK=1 shows where it is from"
+    )
 
 
 def _fail_usage(error: Any) -> int:  # noqa: ANN401

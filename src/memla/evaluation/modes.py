@@ -13,7 +13,7 @@ from memla.benchmarks.formats.question_prefixes import strip_question_prefix
 from memla.editors.base import Editor
 from memla.editors.edits import Edit
 from memla.editors.sequences import EditSequence
-from memla.errors import DataError, MissingExtraError
+from memla.errors import DataError, MissingExtraError, device_failure
 from memla.evaluation.baseline import Baseline
 from memla.evaluation.kept_edits import KeptEdits
 from memla.evaluation.observations import Observation
@@ -104,8 +104,8 @@ class Bench:
             emit: Takes the results.
 
         Raises:
-            MemlaError: No case can be edited here: an optional dependency is not installed, or
-                the disk is full.
+            MemlaError: No case can be edited here: an optional dependency is not installed, the
+                disk is full, or the memory too small.
         """
         if self.plan.mode == "sequential":
             self._in_sequence(group, done, done_after_all, kept, emit)
@@ -170,7 +170,7 @@ class Bench:
                 hint="what was finished is kept; run the same again when that is mended",
             ) from error
         except Exception as error:  # one case must not end a run of days
-            return _Made(None, described(error))
+            return _Made(None, _failure(error))
         return _Made(edit, seconds=(time.perf_counter() - start) / len(cases))
 
     def _result(self, group: Group, place: int, made: _Made) -> CaseResult:
@@ -195,10 +195,8 @@ class Bench:
         try:
             after = self._observe(model, result.before)
         except Exception as error:
-            error_before = result.error
-            return result.model_copy(
-                update={"error": error_before or described(error), "after": None}
-            )
+            failure = _failure(error)
+            return result.model_copy(update={"error": result.error or failure, "after": None})
         return result.model_copy(update={"after": after})
 
     def _observe(
@@ -236,8 +234,19 @@ def _applied(made: _Made, apply: Callable[[Edit], LanguageModel]) -> LanguageMod
     try:
         return apply(made.edit)
     except Exception as error:
-        made.error = described(error)
+        made.error = _failure(error)
         return None
+
+
+def _failure(error: Exception) -> str:
+    """Why a case failed.
+
+    Raises:
+        DeviceError: It was not the case that failed.
+    """
+    if (failure := device_failure(error)) is not None:
+        raise failure from error
+    return described(error)
 
 
 def described(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from memla.benchmarks import Benchmark
 from memla.editors.base import Editor
-from memla.errors import EditError, MemlaError
+from memla.errors import DeviceError, EditError, MemlaError
 from memla.evaluation.locks import HeldElsewhereError
 from memla.evaluation.materials import Materials
 from memla.evaluation.recipes import NamedPlan, Recipe, RecipeEntry, RecipeRun
@@ -197,7 +197,8 @@ def carry_out(
 ) -> Outcome:
     """Make a run of a recipe, or what is left of it; see `runner.evaluate` for the arguments.
 
-    That every case fails is an outcome, so that the runs after it are made.
+    That every case fails is an outcome, and so is a device that cannot hold the edit: the runs
+    after it are made.
 
     Raises:
         MemlaError: The run cannot be made or written.
@@ -211,7 +212,7 @@ def carry_out(
             on_score=on_score,
             on_progress=on_progress,
         )
-    except EditError as error:
+    except (EditError, DeviceError) as error:
         return Outcome(named, None, str(error))
     return Outcome(named, run)
 

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+
+from memla.cli.main import guarded
 
 THAI = ("--prompt", "เมืองหลวงของ{}คือ", "--subject", "ฝรั่งเศส", "--language", "th")
 NEW = ("--target-new", "โตเกียว")
@@ -332,3 +335,10 @@ def test_an_evaluation_in_which_everything_fails_says_why(memla, model_folder, b
     assert done.status == 1
     assert len(done.err.splitlines()) <= 2
     assert "every case failed" in done.err
+
+
+def test_a_memory_that_does_not_suffice_is_told_with_the_way_out(capsys):
+    assert guarded(lambda: torch.empty(1 << 52)) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: the memory does not suffice: ")
+    assert "--batch-size" in second

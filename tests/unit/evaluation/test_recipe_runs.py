@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
+from memla.errors import DataError, DeviceError, EditError
 from memla.evaluation import recipe_runs
 from memla.evaluation.locks import HeldElsewhereError
-from memla.evaluation.recipe_runs import each_when_free
+from memla.evaluation.recipe_runs import Shelf, carry_out, each_when_free
+from memla.evaluation.recipes import NamedPlan
+from memla.evaluation.results import Plan
 
 
 def test_what_is_held_elsewhere_is_worked_on_last_and_comes_back_in_its_place():
@@ -35,3 +40,26 @@ def test_it_is_tried_again_only_after_a_pause_and_only_where_all_are_held(monkey
 
     assert each_when_free(["a", "b"], work, pause=7.0) == ["a", "b"]
     assert paused == [7.0, 7.0]
+
+
+class Failing(Shelf):
+    """A place where no run can be made."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def evaluate(self, *_: object, **__: object) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [EditError("every case failed"), DeviceError("память мала")])
+def test_a_run_that_cannot_be_made_does_not_hinder_those_after_it(tmp_path, error):
+    named = NamedPlan(variant="rome", source="th", plan=Plan(model="mini", benchmark="mkeb-geo"))
+    made = carry_out(named, Failing(error), tmp_path)
+    assert (made.run, made.error) == (None, str(error))
+
+
+def test_a_folder_that_cannot_be_written_hinders_all_of_them(tmp_path):
+    named = NamedPlan(variant="rome", source="th", plan=Plan(model="mini", benchmark="mkeb-geo"))
+    with pytest.raises(DataError, match="диск"):
+        carry_out(named, Failing(DataError("диск полон")), tmp_path)

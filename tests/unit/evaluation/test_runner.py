@@ -8,15 +8,18 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from memla.errors import (
     DataError,
+    DeviceError,
     EditError,
     MemlaError,
     MissingExtraError,
     NoNeuronsError,
     UnknownNameError,
 )
+from memla.evaluation import modes
 from memla.evaluation.protocols import PROTOCOLS
 from memla.evaluation.references import References
 from memla.evaluation.results import Plan, RunFolder
@@ -254,7 +257,12 @@ def test_when_everything_failed_it_is_told_how_to_try_again(run_plan, shake, tmp
 
 @pytest.mark.parametrize("mode", ["single", "batch", "sequential"])
 @pytest.mark.parametrize(
-    "reason", [OSError(28, "No space left on device"), MissingExtraError("no package пакет")]
+    "reason",
+    [
+        OSError(28, "No space left on device"),
+        MissingExtraError("no package пакет"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    ],
 )
 def test_what_is_wrong_with_the_machine_is_no_failure_of_a_case(
     run_plan, shake, tmp_path, mode, reason
@@ -264,12 +272,27 @@ def test_what_is_wrong_with_the_machine_is_no_failure_of_a_case(
             raise reason
 
     plan = Plan(model="tiny", benchmark="capitals", mode=mode, target_languages=("th",))
-    with pytest.raises(MemlaError, match=r"No space left|пакет") as caught:
+    with pytest.raises(MemlaError, match=r"No space left|пакет|memory") as caught:
         run_plan(plan, out=tmp_path, editor=Hindered())
     assert not isinstance(caught.value, EditError)
     run = run_plan(plan, out=tmp_path)
     assert len(list(run.results())) == 2
     assert run.failures() == {}
+
+
+@pytest.mark.parametrize("mode", ["single", "batch", "sequential"])
+def test_a_question_that_memory_does_not_suffice_for_is_asked_again(
+    run_plan, tmp_path, monkeypatch, mode
+):
+    def too_large(*_, **__):
+        return torch.empty(1 << 52)
+
+    plan = Plan(model="tiny", benchmark="capitals", mode=mode, target_languages=("th",))
+    with monkeypatch.context() as patched:
+        patched.setattr(modes, "observe", too_large)
+        with pytest.raises(DeviceError, match="the memory does not suffice"):
+            run_plan(plan, out=tmp_path)
+    assert without_time(run_plan(plan, out=tmp_path)) == without_time(run_plan(plan))
 
 
 def test_scores_arrive_as_cases_are_finished(run_plan):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from memla.errors import device_failure
 from memla.evaluation.downstream.material import Material
 from memla.evaluation.downstream.scores import Measure, Measured
 from memla.evaluation.downstream.settings import Downstream
@@ -74,6 +75,8 @@ class Examination:
             try:
                 found += _beside(before, part.measure(model))
             except Exception as error:  # a model may be broken in ways nobody has thought of
+                if (failure := device_failure(error)) is not None:
+                    raise failure from error
                 first_line = str(error).strip().partition("\n")[0]
                 found += _lost(before, f"{type(error).__name__}: {first_line}")
         return tuple(found)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from memla.editors.edits import RowSparse, WeightDelta
-from memla.errors import DataError, EditError, MissingExtraError, UnknownNameError
-from memla.evaluation.downstream import material
+from memla.errors import DataError, DeviceError, EditError, MissingExtraError, UnknownNameError
+from memla.evaluation.downstream import examination, material
 from memla.evaluation.downstream.book import BEFORE_FILE
 from memla.evaluation.downstream.reading import read_downstream
 from memla.evaluation.merging import merge
@@ -142,6 +142,24 @@ def test_a_broken_model_has_no_numbers_but_a_reason(run, tmp_path):
     assert all(score.value is None for score in scores)
     assert all("not finite" in score.error for score in scores)
     assert all(score.before is not None for score in scores)
+
+
+def test_a_checkpoint_that_memory_does_not_suffice_for_is_measured_again(
+    run, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        measure, edited = examination.Drift.measure, []
+
+        def of_the_second_edit(self, model):
+            edited.append(model)
+            return torch.empty(1 << 52) if len(edited) == 3 else measure(self, model)
+
+        patched.setattr(examination.Drift, "measure", of_the_second_edit)
+        with pytest.raises(DeviceError, match="the memory does not suffice"):
+            run(out=tmp_path)
+    again, whole = read_downstream(run(out=tmp_path)), read_downstream(run())
+    assert [score.value for score in again] == [score.value for score in whole]
+    assert all(score.error is None for score in again)
 
 
 def test_an_edit_that_does_not_fit_is_a_result_too(run, many, tmp_path, shake):
