@@ -81,10 +81,11 @@ def demo(
     if as_json:
         output.write_json(shown.to_json())
     else:
-        output.write(*_tables(shown))
+        output.write(*tables(shown))
 
 
-def _tables(shown: Demonstration) -> Iterator[Table | str]:
+def tables(shown: Demonstration) -> Iterator[Table | str]:
+    """What is printed of a demonstration, in this order."""
     request = shown.request
     yield (
         f"[bold]{output.text(request.text)}[/] {output.text(request.target_true or '')} → "
@@ -96,21 +97,17 @@ def _tables(shown: Demonstration) -> Iterator[Table | str]:
         "language",
         "answer before",
         "answer after",
-        "p(new) before",
-        "after",
-        "p(true) before",
-        "after",
-        numbers=4,
+        "p(new), %",
+        "p(true), %",
+        numbers=2,
     )
     for language, change in shown.languages.items():
         table.add_row(
             language_name(language) + (" *" if language == request.language else ""),
             output.text(change.before.answer),
             output.text(change.after.answer),
-            output.percent(change.before.p_new),
-            output.percent(change.after.p_new),
-            output.percent(change.before.p_true),
-            output.percent(change.after.p_true),
+            output.percent_change(change.before.p_new, change.after.p_new),
+            output.percent_change(change.before.p_true, change.after.p_true),
         )
     table.caption = "* the edit was made in this language"
     table.caption_justify = "left"

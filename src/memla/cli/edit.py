@@ -121,15 +121,14 @@ def _table(
     before: Sequence[dict[str, Any]],
     after: Sequence[dict[str, Any]],
 ) -> Table:
-    columns = ("language", "before", "after", "p(new) before", "after")
-    table = output.table(f"The edit is in {folder}", *columns, numbers=2)
+    columns = ("language", "before", "after", "p(new), %")
+    table = output.table(f"The edit is in {folder}", *columns, numbers=1)
     for request, first, second in zip(requests, before, after, strict=True):
         table.add_row(
             language_name(request.language),
             output.text(first["answer"]),
             output.text(second["answer"]),
-            output.percent(first["p_new"]),
-            output.percent(second["p_new"]),
+            output.percent_change(first["p_new"], second["p_new"]),
         )
     return table
 

@@ -73,7 +73,18 @@ def percent(probability: float | None) -> str:
     """A probability in [0, 1] for a reader: "84.0 %", "< 0.1 %"."""
     if probability is None:
         return ""
-    return f"{100 * probability:.1f} %" if probability >= 0.001 else "< 0.1 %"
+    return f"{_in_percent(probability)} %"
+
+
+def percent_change(before: float | None, after: float | None) -> str:
+    """How a probability in [0, 1] changed, under a head with the unit: "< 0.1 → 98.0"."""
+    if before is None or after is None:
+        return ""
+    return f"{_in_percent(before)} → {_in_percent(after)}"
+
+
+def _in_percent(probability: float) -> str:
+    return f"{100 * probability:.1f}" if probability >= 0.001 else "< 0.1"
 
 
 @contextmanager

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
-from memla.cli import output
+from rich.cells import cell_len
+
+from memla.cli import demo, output
+from memla.evaluation.demonstration import Answer, Change, Demonstration
+from memla.facts import EditRequest
 from memla.models.loading import load_model
 
 
@@ -51,3 +55,26 @@ def test_the_probability_of_an_answer_is_that_of_what_was_written(memla, model_f
     said = memla("ask", model_folder, question, "--language", "ru", "--json").json
     assert said["answer"] == written.text
     assert said["p"] >= math.exp(written.log_prob) * 0.999
+
+
+def test_the_change_of_a_probability_has_no_unit_and_none_where_nothing_is_known():
+    assert output.percent_change(0.0009, 0.98) == "< 0.1 → 98.0"
+    assert output.percent_change(0.975, 0.001) == "97.5 → 0.1"
+    assert output.percent_change(None, 0.5) == ""
+
+
+def test_the_demonstration_breaks_no_word_in_a_window_of_eighty_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    change = Change(
+        before=Answer(answer="Vereinigtes Königreich", p_new=0.0, p_true=0.975),
+        after=Answer(answer="Großbritannien", p_new=0.98, p_true=0.0),
+    )
+    request = EditRequest(
+        fact="london", language="de", prompt="{} liegt in", subject="London", target_new="Belarus"
+    )
+    shown = Demonstration(request, "memla", 2.7, {"de": change}, (), ())
+    output.write(*demo.tables(shown))
+    out = capsys.readouterr().out
+    assert max(map(cell_len, out.splitlines())) <= 80
+    for word in ("Vereinigtes", "Königreich", "Großbritannien", "0.1 → 98.0", "97.5 → < 0.1"):
+        assert word in out
