@@ -90,7 +90,8 @@ def _masked_mean(
     values = []
     for part in variants.flatten(0, 1).split(max(1, 4 * config.row_budget // length)):
         with capture_neurons(model, layers, config.site) as caught:
-            model.hidden_states(part)
+            # Without a mask transformers takes masking tokens for padding, and warns.
+            model.hidden_states(part, torch.ones_like(part))
         values.append(at_positions(caught, part, positions, model.d_ff))
     table = torch.cat(values, dim=1).unflatten(1, (batch, length))
     table = table.to(torch.promote_types(model.dtype, torch.float32))

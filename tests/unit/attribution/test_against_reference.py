@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from tokenizers.processors import TemplateProcessing
+from transformers import modeling_utils
 
 from memla.attribution.config import AttributionConfig
 from memla.attribution.integrated_gradients import attribute
@@ -171,6 +172,15 @@ def test_special_tokens_are_masked_only_on_request():
     config = AttributionConfig(steps=2, baseline="pad", mask_special=True)
     everywhere = check(model, request, config)
     assert not torch.equal(without.scores, everywhere.scores)
+
+
+def test_tokens_that_mask_are_not_taken_for_padding(monkeypatch):
+    model = tiny_model("gpt2", n_layers=2, d_model=16, d_ff=24)
+    model.model.config.pad_token_id = model.tokenizer.pad_token_id
+    warned = []
+    monkeypatch.setattr(modeling_utils.logger, "warning_once", warned.append)
+    attribute(model, request_with(model, "th", 1), AttributionConfig(steps=2, baseline="pad"))
+    assert warned == []
 
 
 def test_the_authors_preset_repeats_the_deviations_of_their_code():
