@@ -13,8 +13,8 @@ lint:  ## Check format, style and the direction of imports
 types:  ## Check types
 	$(BIN)mypy
 
-test:  ## Run the default tests with coverage
-	$(BIN)pytest -n 2 --dist loadfile --cov
+test:  ## Run the default tests
+	$(BIN)pytest -n 2 --dist loadfile
 
 slow:  ## Run the slow tests
 	$(BIN)pytest -m slow -p no:randomly
