@@ -4,23 +4,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from memla.benchmarks import BENCHMARKS, Benchmark
 from memla.benchmarks.formats import FORMATS, Format, Sample
+from memla.facts import EditCase
 from memla.languages import LANGUAGES, find_language, in_table_order
 
 every_benchmark = pytest.mark.parametrize("name", sorted(BENCHMARKS))
 every_format = pytest.mark.parametrize("name", sorted(FORMATS))
 
 
+@cache
+def cases_of(name: str) -> tuple[EditCase, ...]:
+    """All cases of a benchmark, read once for all tests."""
+    return BENCHMARKS[name]().cases()
+
+
 @every_benchmark
 def test_the_card_tells_what_the_cases_are(name: str) -> None:
     benchmark = BENCHMARKS[name]()
     assert isinstance(benchmark, Benchmark)
-    card, cases = benchmark.card, benchmark.cases()
+    card, cases = benchmark.card, cases_of(name)
     assert card.name == name
     assert card.licence
     assert card.citation
@@ -31,7 +39,7 @@ def test_the_card_tells_what_the_cases_are(name: str) -> None:
 
 @every_benchmark
 def test_each_case_has_a_name_of_its_own_and_an_answer_to_learn(name: str) -> None:
-    cases = BENCHMARKS[name]().cases()
+    cases = cases_of(name)
     assert len({case.id for case in cases}) == len(cases)
     for case in cases:
         assert all(request.target_new for request in case.requests.values())
@@ -42,7 +50,7 @@ def test_cases_come_in_the_same_order_and_can_be_limited(name: str) -> None:
     benchmark = BENCHMARKS[name]()
     language = benchmark.card.languages[-1]
     (case,) = benchmark.cases([language], limit=1)
-    assert case.id == benchmark.cases()[0].id
+    assert case.id == cases_of(name)[0].id
     assert set(case.requests) == {language}
     assert {probe.language for probe in case.probes} == {language}
 
