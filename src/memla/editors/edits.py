@@ -152,8 +152,10 @@ class WeightDelta:
             self.write_into(model, one.saved)
             yield model
         finally:
-            take_back(one.saved)
-            in_force(model).remove(one)
+            try:
+                take_back(one.saved)
+            finally:
+                in_force(model).remove(one)
 
     def checked(self, model: LanguageModel, *, strict: bool) -> str:
         """The fingerprint of a model that the edit fits; see `applied`."""

@@ -43,7 +43,8 @@ def unedited(model: LanguageModel) -> Iterator[str]:
     """Put a model's weights back to before all edits in force, until the block ends.
 
     For what an editor knows of a model as such, like how its keys are spread: that is read once,
-    and stays what it is while edits are made on top of each other.
+    and stays what it is while edits are made on top of each other. An edit of a kind that is not
+    kept in the list of those in force stays in the weights.
 
     Yields:
         The fingerprint of these weights.
@@ -55,10 +56,12 @@ def unedited(model: LanguageModel) -> Iterator[str]:
             now.append((weight, rows, weight.clone() if rows is None else weight[rows]))
             write(weight, rows, values)
         _in_force[model.model] = []
-        yield edits[0].before if edits else model.fingerprint()
+        yield model.fingerprint()
     finally:
-        take_back(now)
-        _in_force[model.model] = edits
+        try:
+            take_back(now)
+        finally:
+            _in_force[model.model] = edits
 
 
 @torch.no_grad()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from memla.attribution.key_statistics import collect_statistics, statement_texts
 from memla.editors import EDITORS
-from memla.editors.edits import Dense, WeightDelta
-from memla.editors.in_force import in_force, unedited
+from memla.editors.edits import Dense, RowSparse, WeightDelta
+from memla.editors.in_force import in_force, unedited, write
 from memla.editors.memit import MemitConfig, MemitEditor
 from memla.editors.sequences import EditSequence
 from memla.errors import EditMismatchError
@@ -50,12 +51,87 @@ def test_a_sequence_has_the_weights_of_nested_edits_and_leaves_none_behind(famil
     assert not in_force(model)
 
 
-def test_what_stood_in_a_layer_is_kept_once(tiny_model: LanguageModel) -> None:
+def numbers_kept(model: LanguageModel) -> int:
+    return sum(values.numel() for one in in_force(model) for _, _, values in one.saved)
+
+
+def rows_of(model: LanguageModel, rows: list[int]) -> WeightDelta:
+    update = torch.ones(len(rows), model.d_model)
+    return WeightDelta({1: RowSparse(torch.tensor(rows), update)}, model.fingerprint())
+
+
+def test_what_stood_in_a_row_is_kept_once(tiny_model: LanguageModel) -> None:
+    before, d_model, d_ff = weights(tiny_model), tiny_model.d_model, tiny_model.d_ff
     with EditSequence(tiny_model) as sequence:
-        for edit in edits_of(tiny_model):
-            sequence.apply(edit)
-        saved = [weight for one in in_force(tiny_model) for weight, _, _ in one.saved]
-    assert len(saved) == tiny_model.n_layers
+        for rows, kept in (([0, 5], 2), ([5, 0], 2), ([7, 5, 2], 4)):
+            sequence.apply(rows_of(tiny_model, rows))
+            assert numbers_kept(tiny_model) == kept * d_model
+        whole = Dense(torch.ones(d_ff, d_model))
+        for _ in range(3):
+            sequence.apply(WeightDelta({1: whole}, tiny_model.fingerprint()))
+            sequence.apply(rows_of(tiny_model, [3, 5]))
+        assert numbers_kept(tiny_model) == (4 + d_ff) * d_model
+        edited = weights(tiny_model)
+        with unedited(tiny_model):
+            assert_same_bits(tiny_model, before)
+        assert_same_bits(tiny_model, edited)
+    assert_same_bits(tiny_model, before)
+
+
+def test_a_sequence_can_be_used_again(tiny_model: LanguageModel) -> None:
+    before, sequence = weights(tiny_model), EditSequence(tiny_model)
+    for _ in range(2):
+        with sequence:
+            sequence.apply(delta_for(tiny_model, 1))
+        assert_same_bits(tiny_model, before)
+
+
+def test_an_edit_between_those_of_a_sequence_is_refused(tiny_model: LanguageModel) -> None:
+    before, edits = weights(tiny_model), edits_of(tiny_model)
+    with EditSequence(tiny_model) as sequence:
+        sequence.apply(edits[0])
+        with edits[1].applied(tiny_model), pytest.raises(EditMismatchError, match="on top of it"):
+            sequence.apply(edits[2])
+        sequence.apply(edits[2])
+    assert_same_bits(tiny_model, before)
+
+
+def interrupt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the next weight has been written."""
+
+    def write_and_interrupt(*saved: Any) -> None:
+        monkeypatch.undo()
+        write(*saved)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memla.editors.in_force.write", write_and_interrupt)
+
+
+def test_ctrl_c_while_weights_are_put_back_is_heard_when_all_is_as_it_was(
+    tiny_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = weights(tiny_model)
+    with ExitStack() as stack:
+        stack.enter_context(delta_for(tiny_model, 1).applied(tiny_model))
+        edited = weights(tiny_model)
+        with pytest.raises(KeyboardInterrupt), unedited(tiny_model):
+            interrupt_once(monkeypatch)
+        assert_same_bits(tiny_model, edited)
+        assert len(in_force(tiny_model)) == 1
+        interrupt_once(monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            stack.close()
+    assert_same_bits(tiny_model, before)
+    assert not in_force(tiny_model)
+
+
+def test_what_is_not_listed_stays_and_the_fingerprint_tells(tiny_model: LanguageModel) -> None:
+    plain = tiny_model.fingerprint()
+    with delta_for(tiny_model, 1).applied(tiny_model), torch.no_grad():
+        norm = next(value for value in tiny_model.model.parameters() if value.dim() == 1)
+        norm += 1
+        with unedited(tiny_model) as fingerprint:
+            assert fingerprint == tiny_model.fingerprint() != plain
 
 
 def apply_and_fail(model: LanguageModel, error: type[BaseException]) -> None:
