@@ -16,7 +16,8 @@
     ├── ServiceError              a web service that refuses, or gives no usable answer
     │   └── IncompleteAnswerError an answer that came too late, or not to its end
     ├── ClusterError              a cluster that cannot be reached, or whose workers fail
-    ├── DeviceError               a device that fails, or whose memory is too small
+    ├── DeviceError               a device that fails
+    │   └── DeviceMemoryError     its memory does not suffice
     └── MissingExtraError         an optional dependency is not installed
 
 Catch ``MemlaError`` to catch them all. On the command line each becomes two lines on stderr
@@ -24,6 +25,9 @@ and exit status 1.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class MemlaError(Exception):
@@ -96,7 +100,11 @@ class ClusterError(MemlaError):
 
 
 class DeviceError(MemlaError):
-    """A device that fails, or whose memory is too small."""
+    """A device that fails; nothing more can be done with it in this process."""
+
+
+class DeviceMemoryError(DeviceError):
+    """A device whose memory does not suffice; for something smaller it may."""
 
 
 class MissingExtraError(MemlaError):
@@ -110,14 +118,15 @@ def device_failure(error: Exception) -> DeviceError | None:
     question that met it.
     """
     kind, text = type(error).__name__, " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in text for words in _OF_MEMORY)
-    ):
-        return DeviceError(
+    is_of_torch = isinstance(error, RuntimeError)
+    if isinstance(error, MemoryError) or (is_of_torch and any(one in text for one in _OF_MEMORY)):
+        return DeviceMemoryError(
             f"the memory does not suffice: {text[:300] or kind}",
-            hint="a smaller --batch-size needs less, and --dtype bfloat16 half of it",
+            hint="weights in bfloat16 need half of it, and an evaluation less "
+            "with a smaller --batch-size",
         )
-    if kind == "AcceleratorError":
+    # Before AcceleratorError there was, torch raised a mere RuntimeError.
+    if kind == "AcceleratorError" or (is_of_torch and text.startswith("CUDA error:")):
         return DeviceError(
             f"the device failed: {text[:300]}",
             hint="nothing more can be done with it in this process; start again",
@@ -125,5 +134,34 @@ def device_failure(error: Exception) -> DeviceError | None:
     return None
 
 
-_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""What errors of torch say on a CPU, on that of Windows, and on a GPU."""
+@contextmanager
+def device_errors() -> Iterator[None]:
+    """Turn what torch says of a device into a `DeviceError`, in a block or a whole function.
+
+    Raises:
+        DeviceError: The device failed, or its memory does not suffice.
+    """
+    try:
+        yield
+    except Exception as error:
+        failure = device_failure(error)
+        if failure is None:
+            raise
+        try:
+            raise failure from error
+        finally:
+            # Together with its own traceback it would keep alive what did not fit in the memory.
+            del failure
+
+
+_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "std::bad_alloc",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "Invalid buffer size",
+)
+"""What errors of torch say: on a CPU, on that of Windows, on a GPU and in C++, in the libraries of
+CUDA, and on Apple's GPUs."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import inspect
 import re
+import weakref
 
 import pytest
 import torch
@@ -10,8 +12,10 @@ from memla import errors
 from memla.errors import (
     DataError,
     DeviceError,
+    DeviceMemoryError,
     MemlaError,
     SubjectNotFoundError,
+    device_errors,
     device_failure,
 )
 
@@ -50,17 +54,50 @@ def test_an_error_needs_no_hint():
 def test_what_torch_says_of_memory_is_known():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 52)
-    for error in (caught.value, torch.OutOfMemoryError("CUDA out of memory."), MemoryError()):
+    errors = (
+        caught.value,
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("Invalid buffer size: 20.00 GiB"),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+    )
+    for error in errors:
         found = device_failure(error)
-        assert isinstance(found, DeviceError)
+        assert isinstance(found, DeviceMemoryError)
         assert "memory" in found.message.lower()
         assert "--batch-size" in found.hint
 
 
-def test_a_gpu_that_fails_once_is_not_asked_again():
-    found = device_failure(torch.AcceleratorError("CUDA error: device-side assert triggered"))
+@pytest.mark.parametrize("kind", [torch.AcceleratorError, RuntimeError])
+def test_a_gpu_that_fails_once_is_not_asked_again(kind):
+    found = device_failure(kind("CUDA error: device-side assert triggered"))
+    assert type(found) is DeviceError
     assert "device-side assert" in found.message
     assert "start again" in found.hint
+
+
+def test_what_did_not_fit_in_the_memory_is_let_go_of_with_the_error():
+    kept = []
+
+    @device_errors()
+    def fill():
+        large = torch.zeros(1000)
+        kept.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    gc.disable()
+    try:
+        with pytest.raises(DeviceMemoryError):
+            fill()
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_other_errors_pass_as_they_are():
+    with pytest.raises(DataError, match="没有"), device_errors():
+        raise DataError("没有")
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,10 @@ class Bench:
             emit: Takes the results.
 
         Raises:
-            MemlaError: No case can be edited here: an optional dependency is not installed, the
-                disk is full, or the memory too small.
+            MemlaError: No case can be edited here: an optional dependency is not installed, or
+                the disk is full.
+            RuntimeError: The device failed, or its memory does not suffice; see
+                `memla.errors.device_failure`.
         """
         if self.plan.mode == "sequential":
             self._in_sequence(group, done, done_after_all, kept, emit)
@@ -170,7 +172,9 @@ class Bench:
                 hint="what was finished is kept; run the same again when that is mended",
             ) from error
         except Exception as error:  # one case must not end a run of days
-            return _Made(None, _failure(error))
+            if device_failure(error):
+                raise
+            return _Made(None, described(error))
         return _Made(edit, seconds=(time.perf_counter() - start) / len(cases))
 
     def _result(self, group: Group, place: int, made: _Made) -> CaseResult:
@@ -195,8 +199,10 @@ class Bench:
         try:
             after = self._observe(model, result.before)
         except Exception as error:
-            failure = _failure(error)
-            return result.model_copy(update={"error": result.error or failure, "after": None})
+            if device_failure(error):
+                raise
+            reason = result.error or described(error)
+            return result.model_copy(update={"error": reason, "after": None})
         return result.model_copy(update={"after": after})
 
     def _observe(
@@ -234,19 +240,10 @@ def _applied(made: _Made, apply: Callable[[Edit], LanguageModel]) -> LanguageMod
     try:
         return apply(made.edit)
     except Exception as error:
-        made.error = _failure(error)
+        if device_failure(error):
+            raise
+        made.error = described(error)
         return None
-
-
-def _failure(error: Exception) -> str:
-    """Why a case failed.
-
-    Raises:
-        DeviceError: It was not the case that failed.
-    """
-    if (failure := device_failure(error)) is not None:
-        raise failure from error
-    return described(error)
 
 
 def described(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from memla.benchmarks import Benchmark
 from memla.editors.base import Editor
-from memla.errors import DeviceError, EditError, MemlaError
+from memla.errors import DeviceMemoryError, EditError, MemlaError
 from memla.evaluation.locks import HeldElsewhereError
 from memla.evaluation.materials import Materials
 from memla.evaluation.recipes import NamedPlan, Recipe, RecipeEntry, RecipeRun
@@ -111,9 +111,9 @@ class Outcome:
 
     named: NamedPlan
     run: Run | None
-    """None: every case failed."""
+    """None: every case failed, or the memory did not suffice."""
     error: str | None = None
-    """Why they failed."""
+    """Why."""
 
 
 def choose(recipe: Recipe, only: Sequence[str]) -> frozenset[str]:
@@ -197,8 +197,8 @@ def carry_out(
 ) -> Outcome:
     """Make a run of a recipe, or what is left of it; see `runner.evaluate` for the arguments.
 
-    That every case fails is an outcome, and so is a device that cannot hold the edit: the runs
-    after it are made.
+    That every case fails is an outcome, and so is a memory that does not suffice: the runs after
+    it are made.
 
     Raises:
         MemlaError: The run cannot be made or written.
@@ -212,7 +212,7 @@ def carry_out(
             on_score=on_score,
             on_progress=on_progress,
         )
-    except (EditError, DeviceError) as error:
+    except (EditError, DeviceMemoryError) as error:
         return Outcome(named, None, str(error))
     return Outcome(named, run)
 

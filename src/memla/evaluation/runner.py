@@ -13,7 +13,7 @@ from typing import Any
 from memla.benchmarks import Benchmark, load_benchmark
 from memla.editors import EDITORS
 from memla.editors.base import Editor
-from memla.errors import EditError
+from memla.errors import EditError, device_errors
 from memla.evaluation.baseline import Baseline
 from memla.evaluation.downstream.book import DamageBook
 from memla.evaluation.downstream.material import Material
@@ -32,6 +32,7 @@ ProgressCallback = Callable[[str, int, int], None]
 """Called with "before", "edits", "after all" or "downstream", how many are done, of how many."""
 
 
+@device_errors()
 def evaluate(
     plan: Plan,
     *,

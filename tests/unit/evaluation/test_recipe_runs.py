@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from memla.errors import DataError, DeviceError, EditError
+from memla.errors import DataError, DeviceError, DeviceMemoryError, EditError
 from memla.evaluation import recipe_runs
 from memla.evaluation.locks import HeldElsewhereError
 from memla.evaluation.recipe_runs import Shelf, carry_out, each_when_free
@@ -52,14 +52,17 @@ class Failing(Shelf):
         raise self.error
 
 
-@pytest.mark.parametrize("error", [EditError("every case failed"), DeviceError("память мала")])
+@pytest.mark.parametrize(
+    "error", [EditError("every case failed"), DeviceMemoryError("память мала")]
+)
 def test_a_run_that_cannot_be_made_does_not_hinder_those_after_it(tmp_path, error):
     named = NamedPlan(variant="rome", source="th", plan=Plan(model="mini", benchmark="mkeb-geo"))
     made = carry_out(named, Failing(error), tmp_path)
     assert (made.run, made.error) == (None, str(error))
 
 
-def test_a_folder_that_cannot_be_written_hinders_all_of_them(tmp_path):
+@pytest.mark.parametrize("error", [DataError("диск полон"), DeviceError("диск полон")])
+def test_a_disk_or_a_device_that_fails_hinders_all_of_them(tmp_path, error):
     named = NamedPlan(variant="rome", source="th", plan=Plan(model="mini", benchmark="mkeb-geo"))
-    with pytest.raises(DataError, match="диск"):
-        carry_out(named, Failing(DataError("диск полон")), tmp_path)
+    with pytest.raises(type(error), match="диск"):
+        carry_out(named, Failing(error), tmp_path)

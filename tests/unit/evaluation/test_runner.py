@@ -12,14 +12,14 @@ import torch
 
 from memla.errors import (
     DataError,
-    DeviceError,
+    DeviceMemoryError,
     EditError,
     MemlaError,
     MissingExtraError,
     NoNeuronsError,
     UnknownNameError,
 )
-from memla.evaluation import modes
+from memla.evaluation import baseline, modes
 from memla.evaluation.protocols import PROTOCOLS
 from memla.evaluation.references import References
 from memla.evaluation.results import Plan, RunFolder
@@ -290,9 +290,15 @@ def test_a_question_that_memory_does_not_suffice_for_is_asked_again(
     plan = Plan(model="tiny", benchmark="capitals", mode=mode, target_languages=("th",))
     with monkeypatch.context() as patched:
         patched.setattr(modes, "observe", too_large)
-        with pytest.raises(DeviceError, match="the memory does not suffice"):
+        with pytest.raises(DeviceMemoryError, match="the memory does not suffice"):
             run_plan(plan, out=tmp_path)
     assert without_time(run_plan(plan, out=tmp_path)) == without_time(run_plan(plan))
+
+
+def test_memory_may_not_suffice_for_the_unedited_model_either(run_plan, monkeypatch):
+    monkeypatch.setattr(baseline, "observe", lambda *_, **__: torch.empty(1 << 52))
+    with pytest.raises(DeviceMemoryError, match="the memory does not suffice"):
+        run_plan()
 
 
 def test_scores_arrive_as_cases_are_finished(run_plan):

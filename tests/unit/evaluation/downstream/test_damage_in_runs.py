@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from memla.editors.edits import RowSparse, WeightDelta
-from memla.errors import DataError, DeviceError, EditError, MissingExtraError, UnknownNameError
+from memla.errors import (
+    DataError,
+    DeviceMemoryError,
+    EditError,
+    MissingExtraError,
+    UnknownNameError,
+)
 from memla.evaluation.downstream import examination, material
 from memla.evaluation.downstream.book import BEFORE_FILE
 from memla.evaluation.downstream.reading import read_downstream
@@ -155,7 +161,7 @@ def test_a_checkpoint_that_memory_does_not_suffice_for_is_measured_again(
             return torch.empty(1 << 52) if len(edited) == 3 else measure(self, model)
 
         patched.setattr(examination.Drift, "measure", of_the_second_edit)
-        with pytest.raises(DeviceError, match="the memory does not suffice"):
+        with pytest.raises(DeviceMemoryError, match="the memory does not suffice"):
             run(out=tmp_path)
     again, whole = read_downstream(run(out=tmp_path)), read_downstream(run())
     assert [score.value for score in again] == [score.value for score in whole]
