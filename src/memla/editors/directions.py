@@ -77,7 +77,12 @@ def _shrinkage(centred: Tensor, variances: Tensor, mean: float) -> float:
 
 
 class NaturalDirections:
-    """The directions of reference facts; it remembers the states it read, by model and place."""
+    """The directions of reference facts; it remembers the states of a pool, by model and place.
+
+    What an edit gets depends on its references alone, never on what was asked for before: a pool
+    is read all at once and in an order of its own, as the last digits of a state depend on what
+    is read along with it.
+    """
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, int, Position], dict[EditRequest, Tensor]] = {}
@@ -96,7 +101,7 @@ class NaturalDirections:
         Args:
             model: The model.
             references: Statements of facts in any languages. What was left out of their pool is
-                read along with them, once, and takes no part.
+                read along with them, and takes no part.
             layer: The layer whose output is read.
             position: The token at which it is read.
             fingerprint: Of the model's weights.
@@ -110,13 +115,15 @@ class NaturalDirections:
         facts = sorted({one.fact for one in references})
         if len(facts) < 2:
             return None
-        known = self._read.setdefault((fingerprint, layer, position), {})
         left_out = references.left_out if isinstance(references, OtherFacts) else ()
-        missing = [one for one in (*references, *left_out) if one not in known]
-        if missing:
-            memories = [memory_of(model, one, ("",), position=position) for one in missing]
-            _, states = look(model, memories, key_layers=(), value_layer=layer, site="block")
-            known.update(zip(missing, states.float(), strict=True))
+        pool = {*references, *left_out}
+        known = self._read.get((fingerprint, layer, position), {})
+        if known.keys() != pool:
+            ordered = sorted(pool, key=EditRequest.to_json)
+            memories = [memory_of(model, one, ("",), position=position) for one in ordered]
+            _, read = look(model, memories, key_layers=(), value_layer=layer, site="block")
+            known = dict(zip(ordered, read.float(), strict=True))
+            self._read[fingerprint, layer, position] = known
         states = torch.stack([known[one] for one in references])
         if not states.isfinite().all():
             raise EditError(

@@ -15,7 +15,7 @@ from memla.editors.base import Editor, EditorConfig
 from memla.editors.edits import Edit
 from memla.editors.storage import load_edit, save_edit
 from memla.errors import EditError
-from memla.facts import EditCase, EditRequest
+from memla.facts import EditCase, EditRequest, OtherFacts
 from memla.models.language_model import LanguageModel
 from memla.models.tiny import FAMILIES, tiny_model
 
@@ -48,6 +48,25 @@ REFERENCES = (
     capital("th", "ฝรั่งเศส", None, "ปารีส", "france"),
     capital("zh", "法国", None, "巴黎", "france"),
 )
+
+
+POOL = tuple(
+    capital(language, country[language], None, city[language], fact)
+    for fact, country, city in (
+        ("japan", {"th": "ญี่ปุ่น", "zh": "日本"}, {"th": "โตเกียว", "zh": "东京"}),
+        ("laos", {"th": "ลาว", "zh": "老挝"}, {"th": "เวียงจันทน์", "zh": "万象"}),
+        ("nepal", {"th": "เนปาล", "zh": "尼泊尔"}, {"th": "กาฐมาณฑุ", "zh": "加德满都"}),
+        ("france", {"th": "ฝรั่งเศส", "zh": "法国"}, {"th": "ปารีส", "zh": "巴黎"}),
+        ("thailand", {"th": "ประเทศไทย", "zh": "泰国"}, {"th": "กรุงเทพ", "zh": "曼谷"}),
+        ("bhutan", {"th": "ภูฏาน", "zh": "不丹"}, {"th": "ทิมพู", "zh": "廷布"}),
+    )
+    for language in ("th", "zh")
+)
+
+
+def pool_without(fact: str) -> OtherFacts:
+    """The pool's statements of other facts."""
+    return OtherFacts(POOL).without_facts([fact])
 
 
 def requests_from(*sources: str, **other: EditRequest) -> tuple[EditRequest, ...]:
@@ -171,6 +190,17 @@ def test_the_same_seed_gives_the_same_edit(name: str, tmp_path: Path) -> None:
         torch.manual_seed(number)
         model = tiny_model()
         edit = built(name).edit(model, requests_from("th"), references=REFERENCES, seed=5)
+        made.append(bytes_of(edit, tmp_path / str(number)))
+    assert made[0] == made[1]
+
+
+@every_editor
+def test_what_was_edited_before_plays_no_part(name: str, tmp_path: Path) -> None:
+    model, used, made = tiny_model(), built(name), []
+    other = capital("zh", "日本", "京都", "东京", "japan")
+    used.edit(model, [other], references=pool_without("japan"))
+    for number, editor in enumerate((used, built(name))):
+        edit = editor.edit(model, requests_from("th"), references=pool_without("thailand"))
         made.append(bytes_of(edit, tmp_path / str(number)))
     assert made[0] == made[1]
 
