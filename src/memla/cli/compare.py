@@ -59,6 +59,7 @@ def compare(
 
 
 def _table(run: Run, other: Run, metric: str, cells: list[Cell]) -> Table:
+    from memla.evaluation.results import JOINT
     from memla.languages import language_name
 
     source = cells[0].source
@@ -68,7 +69,8 @@ def _table(run: Run, other: Run, metric: str, cells: list[Cell]) -> Table:
     )
     table = output.table(title, "target", "difference", "low", "high", "n", "", numbers=5)
     for cell in cells:
-        name = cell.target if cell.target == "transfer" else language_name(cell.target)
+        is_mean = cell.target == "transfer" or JOINT in cell.target
+        name = cell.target if is_mean else language_name(cell.target)
         numbers = (f"{value:+.1f}" for value in (cell.value, cell.low, cell.high))
         star = "*" if cell.low > 0 or cell.high < 0 else ""
         table.add_row(name, *numbers, str(cell.n), star)

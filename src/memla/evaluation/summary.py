@@ -149,19 +149,18 @@ def _collected(run: Run | Collected) -> Collected:
 def summarize(run: Run | Collected) -> list[Cell]:
     """The tables of a run.
 
-    For each source and metric: a cell for each target and one for ``transfer``, and the same
-    before the edit with the suffix ``_before``, unless the metric compares the two, and after all
-    edits of a sequence with the suffix ``AFTER_ALL``. The metrics of the protocol's tables come
-    first, in its order. What has no value has no cell.
+    For each source and metric: a cell for each target, one for ``transfer``, one named like the
+    source for the mean over the languages of a joint edit, and the same before the edit with the
+    suffix ``_before``, unless the metric compares the two, and after all edits of a sequence with
+    the suffix ``AFTER_ALL``. The metrics of the protocol's tables come first, in its order.
     """
     cells: list[Cell] = []
-    protocol = run.plan.definition()
     for source, values in _collected(run).by_source.items():
         if not values.cases:  # an unfinished run has not come to this source yet
             continue
         bootstrap = Bootstrap(sorted(values.cases), seed=run.plan.seed)
         tables = _at_each_moment(values, source, run.plan, bootstrap)
-        for metric in _in_order(tables[""], protocol):
+        for metric in _in_order(tables[""], run.plan.definition()):
             for moment, found in tables.items():
                 if metric in found:
                     cells += _cells(run.plan, metric + moment, source, found[metric])
@@ -194,10 +193,7 @@ def _at_each_moment(
 
 
 def _table(
-    by_target: Mapping[str, Mapping[str, list[float]]],
-    source: str,
-    plan: Plan,
-    bootstrap: Bootstrap,
+    by_target: Mapping[str, dict[str, list[float]]], source: str, plan: Plan, bootstrap: Bootstrap
 ) -> Table:
     order, is_macro = plan.target_languages, plan.definition().is_macro
     table = {
@@ -209,9 +205,11 @@ def _table(
     }
     own = source_parts(source)
     others = [entry for target, entry in table.items() if target not in own]
-    if others:
-        mean: Samples = np.mean([samples for samples, _ in others], axis=0)
-        table[TRANSFER] = mean, sum(count for _, count in others)
+    joint = [table[target] for target in own if target in table and len(own) > 1]
+    for name, entries in ((TRANSFER, others), (source, joint)):
+        if entries:
+            mean: Samples = np.mean([samples for samples, _ in entries], axis=0)
+            table[name] = mean, sum(count for _, count in entries)
     return table
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from memla.bundled import MODELS
 from memla.evaluation.protocols import Protocol
 from memla.evaluation.recipes import RecipeRun
-from memla.evaluation.results import AFTER_ALL
+from memla.evaluation.results import AFTER_ALL, JOINT
 from memla.evaluation.summary import TRANSFER, Cell
 from memla.reports.labels import labels
 from memla.reports.reading import MEASURED_BY, RunReading
@@ -139,10 +139,11 @@ class Group:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Sources with results: those of the targets' order first, joint edits last."""
+        """Sources with results: those of the targets' order first, the largest joint edit last."""
         found = {source for method in self.methods for source in method.sources}
         known = [target for target in self.targets if target in found]
-        return (*known, *sorted(found - set(known)))
+        joint = sorted(found - set(known), key=lambda source: (source.count(JOINT), source))
+        return (*known, *joint)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -157,11 +158,6 @@ class Group:
         cells = (cell for run in self.runs for cell in run.cells)
         there = {c.metric for c in cells if c.source == source and c.target == TRANSFER}
         return tuple(metric for metric in self.metrics if metric in there)
-
-    def has_transfer(self, source: str) -> bool:
-        """Whether something was asked in a language that the edit was not made in."""
-        cells = (cell for run in self.runs for cell in run.cells)
-        return any(cell.source == source and cell.target == TRANSFER for cell in cells)
 
 
 def is_ours(model: str) -> bool:

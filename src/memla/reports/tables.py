@@ -76,10 +76,14 @@ def counts(cells: Iterable[Cell | None]) -> str:
 
 def comparisons(group: Group) -> Iterator[Table]:
     """Editors side by side for each language of the edit: what transfers, what is kept."""
-    for source in filter(group.has_transfer, group.sources):
+    for source in group.sources:
         methods = [method for method in group.methods if source in method.sources]
         first = group.metrics[0]
         metrics = group.transferred(source)
+        if not metrics:
+            if JOINT in source:
+                yield _in_edited_languages(group, source, methods)
+            continue
         rows = [
             (
                 Entry(method.label),
@@ -93,12 +97,31 @@ def comparisons(group: Group) -> Iterator[Table]:
             f"Editors compared, edited in {source_name(source)}: mean over the other languages, in"
             f" percent with 95 % intervals over cases; n prompts. {group.provenance}.",
             (
-                *("editor", "cases", f"{metric_name(first)} in {source}"),
+                *("editor", "cases", f"{metric_name(first)} in {source_name(source)}"),
                 *(f"{metric_name(metric)} transfer" for metric in metrics),
             ),
             tuple(rows),
             numbers=2 + len(metrics),
         )
+
+
+def _in_edited_languages(group: Group, source: str, methods: Sequence[Method]) -> Table:
+    """Editors side by side where an edit was made in every language that was asked."""
+    rows = [
+        (
+            Entry(method.label),
+            Entry(method.cases(source)),
+            *(number(method.cell(metric, source, source)) for metric in group.metrics),
+        )
+        for method in methods
+    ]
+    return Table(
+        f"Editors compared, edited in {source_name(source)}: mean over these languages, in percent"
+        f" with 95 % intervals over cases; n prompts. {group.provenance}.",
+        ("editor", "cases", *map(metric_name, group.metrics)),
+        tuple(rows),
+        numbers=1 + len(group.metrics),
+    )
 
 
 def matrix(group: Group, metric: str) -> Table:

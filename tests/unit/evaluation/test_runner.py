@@ -97,8 +97,11 @@ def test_an_edit_can_be_made_in_two_languages_at_once(run_plan, shake_editor):
     run = run_plan(Plan(model="tiny", benchmark="capitals", source_languages=("zh+th",)))
     for requests, _, _ in shake_editor.seen:
         assert [r.language for r in requests if r.target_new] == ["zh", "th"]
-    by_target = {(c.metric, c.target): c.n for c in summarize(run)}
-    assert by_target["ES", "transfer"] == 6, "three languages, two cases"
+    cells = {(c.metric, c.target): c for c in summarize(run)}
+    assert cells["ES", "transfer"].n == 6, "three languages, two cases"
+    assert cells["ES", "zh+th"].n == 4
+    two = [cells["QS", target].value for target in ("zh", "th")]
+    assert cells["QS", "zh+th"].value == pytest.approx(sum(two) / 2, abs=1e-3)
 
 
 def test_a_language_that_stands_twice_in_a_source_is_edited_once(run_plan, shake_editor):

@@ -199,6 +199,22 @@ def test_a_joint_edit_in_all_languages_is_shown_without_transfer(make_run):
     assert "Transfer against retention" not in titles
     [(_, table), *_] = section(report, "Every language").figures
     assert texts(table)[0][1:] == ["5 languages together", *["100.0"] * 5, "–"]
+    [table] = section(report, "Editors compared").tables
+    assert "mean over these languages" in table.caption
+    assert texts(table)[0][2].startswith("100.0")
+
+
+def test_joint_edits_come_by_the_number_of_their_languages(make_run):
+    sources = ("ru+th", "en+ja+ru+th", "en+ja+zh", "zh")
+    report = make_report([make_run(source, sources=(source,)) for source in sources])
+    tables = section(report, "Editors compared").tables
+    assert [table.header[2] for table in tables] == [
+        "ES in zh",
+        "ES in ru+th",
+        "ES in en+ja+zh",
+        "ES in 4 languages together",
+    ]
+    assert all(texts(table)[0][2] != "–" for table in tables)
 
 
 def test_neurons_are_told_by_layer_where_edits_tell_them(two_editors):
