@@ -38,8 +38,9 @@ PREFIXES = {
 GENTLE = ValueSettings(steps=4, learning_rate=0.1, stop_loss=0.0)
 
 
-# Their attention goes through float32 whatever the model's type, and cannot mask in float64.
-IN_FLOAT32 = {"xglm", "bloom", "gemma2"}
+# Their attention goes through float32 whatever the model's type; but for GPT-J's it cannot mask in
+# float64 either.
+IN_FLOAT32 = {"xglm", "bloom", "gemma2", "gptj"}
 
 
 def in_float64(family):
